@@ -1,0 +1,315 @@
+"""The engine: runs commands as scripts, and repeats those that a stale view, a missing seed or midnight turned away."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+import croupier_lua
+from croupier import registry
+from croupier.clock import utc
+from croupier.command import Caller, Command, Context, Done
+from croupier.day import DayZone
+from croupier.durability import Durability
+from croupier.economy import from_canonical
+from croupier.errors import CroupierError
+from croupier.fairness.nonce import nonce_floor
+from croupier.fairness.seeds import MasterKeys, ServerSeed
+from croupier.frame import Frame
+from croupier.gacha.table import CompiledEconomy, compile_economy
+from croupier.partition import PARTITIONS, Head, PartitionError, fence, read_head
+from croupier.scripts import Script, Scripts
+from croupier.settings import Settings, SettingsError
+from croupier.transport import OutcomeUnknown, Overloaded, ReplyError, Transport, Unavailable
+from croupier_schemas import keys
+from croupier_schemas.events import EventHeader, EventId, encode_header
+
+log = structlog.get_logger(__name__)
+
+Request = TypeVar("Request", bound=msgspec.Struct)
+Terms = TypeVar("Terms", bound=msgspec.Struct)
+Reply = TypeVar("Reply", bound=msgspec.Struct)
+
+ATTEMPTS_MAX = 8
+"""Each turn of the loop follows a new fact about the server (fence, seed, clock); more than a few is a fault."""
+
+REPLY_GRACE_S = 0.5
+"""How long after a command's deadline its reply is still waited for: the script has run before the deadline, or not."""
+
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+@dataclass(frozen=True)
+class View:
+    """What this process believes of a partition, and the connection on which it learned so."""
+
+    connection_number: int
+    epoch: int
+    fence: str
+    economy: CompiledEconomy
+
+
+class Engine:
+    """Runs commands against one Redis. `clock_ms` is for tests: a server clock, which production never injects."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        settings: Settings,
+        durability: Durability | None = None,
+        clock_ms: Callable[[], int] | None = None,
+    ) -> None:
+        self.transport = transport
+        self.settings = settings
+        self.scripts = Scripts()
+        registry.check(self.scripts)
+        self.master_keys = MasterKeys.parse(settings.master_keys)
+        self.zone = DayZone(settings.day_zone)
+        self._durability = durability
+        self._clock_ms = clock_ms
+        self._clock_ahead_ms = 0
+        self._views: dict[int, View] = {}
+        self._economies: dict[str, CompiledEconomy] = {}
+        self._learning = asyncio.Lock()
+
+    def now_ms(self) -> int:
+        """The server's clock as far as this process knows it, Unix time in ms."""
+        if self._clock_ms is not None:
+            return self._clock_ms()
+        return int(time.time() * 1000) + self._clock_ahead_ms
+
+    async def execute(
+        self, command: Command[Request, Terms, Reply], caller: Caller, request: Request
+    ) -> tuple[Reply, bool]:
+        """Run a command; its reply, and whether that repeats an earlier call with the same idempotency key.
+
+        Raises CroupierError with the code of the refusal or failure.
+        """
+        try:
+            done, terms = await self._run(command, caller, request)
+        except OutcomeUnknown as error:
+            raise CroupierError("OUTCOME_UNKNOWN", str(error), retry_after_s=1) from error
+        except Overloaded as error:
+            raise CroupierError("OVERLOADED", retry_after_s=1) from error
+        except Unavailable as error:
+            raise CroupierError("NOT_READY", str(error), retry_after_s=1) from error
+        except (ReplyError, SettingsError) as error:
+            log.error("command failed", command=command.name, uid=caller.uid, error=str(error))
+            raise CroupierError("INTERNAL") from error
+        if command.durability == "postgres" and self._durability is not None:
+            await self._durability.wait(done.event, caller)
+        economy = self._economies.get(done.economy) or await self.economy_of_version(done.economy)
+        return command.render(economy, terms, done), done.replayed
+
+    async def _run(
+        self, command: Command[Request, Terms, Reply], caller: Caller, request: Request
+    ) -> tuple[Done, Terms]:
+        timeout_s = self.settings.command_timeout_seconds
+        not_after_ms = self.now_ms() + int(timeout_s * 1000)
+        deadline_s = time.monotonic() + timeout_s + REPLY_GRACE_S
+        request_hash = _request_hash(command.name, request) if caller.idempotency_key else b""
+        seed: ServerSeed | None = None
+        for _ in range(ATTEMPTS_MAX):
+            view = await self._view(caller.uid % PARTITIONS)
+            now_ms = self.now_ms()
+            context = Context(
+                caller, view.economy, now_ms, self.zone.day(now_ms), self.master_keys, seed, self.settings
+            )
+            refused: CroupierError | None = None
+            try:
+                terms = command.terms(context, request)
+                call = self._call(command, view, context, request, terms, request_hash, not_after_ms)
+            except CroupierError as error:
+                # What is refused here may have been done before under the same key, and then that is the answer.
+                if not request_hash:
+                    raise
+                refused = error
+                call = self._replay(view, caller, request_hash, not_after_ms)
+            answer: Any = await self.transport.run(
+                *call,
+                timeout_s=deadline_s - time.monotonic(),
+                connection_number=view.connection_number,
+            )
+            code = answer[0]
+            script = self.scripts[command.name]
+            if code == b"OK":
+                return _read_reply(script, caller.uid % PARTITIONS, view.economy.version, *answer[1:]), terms
+            if code == b"REPLAYED":
+                return _read_kept(script, caller.uid % PARTITIONS, command.terms_type, answer[1])
+            if code == b"FENCED":
+                self._views.pop(caller.uid % PARTITIONS, None)
+            elif code == b"NEEDS_SEED":
+                key, generation = answer[1:]
+                seed = self.master_keys.seed(caller.uid, generation or 1, key or None)
+            elif code == b"STALE_DAY":
+                self._clock_ahead_ms = int(answer[1]) - int(time.time() * 1000)
+            elif code == b"NOTHING_KEPT" and refused is not None:
+                raise refused
+            else:
+                raise _refusal(command, context, terms, code.decode(), [int(value) for value in answer[1:]])
+        log.error("command turned away too often", command=command.name, uid=caller.uid)
+        raise CroupierError("NOT_READY", retry_after_s=1)
+
+    def _call(
+        self, command: Command[Request, Terms, Reply], view: View, context: Context, request: Request,
+        terms: Terms, request_hash: bytes, not_after_ms: int,
+    ) -> tuple[Script, list[str], list[bytes | str]]:  # fmt: skip
+        """The script, its keys and its arguments."""
+        script, caller, economy = self.scripts[command.name], context.caller, view.economy
+        names = script.key_names(
+            caller.uid % PARTITIONS,
+            fence=view.fence,
+            uid=str(caller.uid),
+            key=caller.idempotency_key,
+            **command.places(request),
+        )
+        packed_terms = _encode(terms)
+        header = EventHeader(
+            script.emits or "", caller.uid, caller.tier, caller.op_id, caller.idempotency_key, request_hash,
+            economy.version_raw, croupier_lua.RULES, msgspec.Raw(packed_terms),
+            tuple((names[i], size) for i, size in script.states),
+        )  # fmt: skip
+        beginnings = economy.economy.initial_tokens, economy.economy.initial_gems
+        frame = Frame(
+            *self._gate(not_after_ms, _keep(request_hash, economy, packed_terms) if request_hash else b""),
+            nonce_floor(view.epoch),
+            context.seed.packed(*beginnings) if context.seed else b"",
+            f"{view.epoch}-*",
+            encode_header(header),
+        )
+        return script, names, script.argv(*frame, *command.bind(context, request, terms))
+
+    def _replay(
+        self, view: View, caller: Caller, request_hash: bytes, not_after_ms: int
+    ) -> tuple[Script, list[str], list[bytes | str]]:
+        script = self.scripts["idempotency.replay"]
+        names = script.key_names(
+            caller.uid % PARTITIONS, fence=view.fence, uid=str(caller.uid), key=caller.idempotency_key
+        )
+        return script, names, script.argv(*self._gate(not_after_ms, request_hash))
+
+    def _gate(self, not_after_ms: int, request: bytes) -> tuple[int, int, int, bytes]:
+        """The arguments of the stage `gate`."""
+        clock_ms = self._clock_ms() if self._clock_ms else 0
+        return not_after_ms, clock_ms, self.settings.idempotency_ttl_seconds * 1000, request
+
+    async def economy(self, partition: int = 0) -> CompiledEconomy:
+        """The economy in force. Raises CroupierError NOT_READY where the partition is closed."""
+        return (await self._reachable_view(partition)).economy
+
+    async def economy_of_version(self, version: str) -> CompiledEconomy:
+        """An economy that is or was in force. Raises CroupierError ECONOMY_NOT_FOUND."""
+        if version not in self._economies:
+            data = await self.read("GET", keys.economy(0, version))
+            if not isinstance(data, bytes):
+                raise CroupierError("ECONOMY_NOT_FOUND", f"no economy {version!r} was ever in force here")
+            self._economies[version] = compile_economy(from_canonical(data), version)
+        return self._economies[version]
+
+    async def read(self, *command: bytes | str | int) -> object:
+        """Send a command that only reads. Raises CroupierError NOT_READY where Redis cannot be reached."""
+        try:
+            return await self.transport.call(*command, timeout_s=self.settings.command_timeout_seconds)
+        except (Unavailable, OutcomeUnknown) as error:
+            raise CroupierError("NOT_READY", str(error), retry_after_s=1) from error
+
+    async def _reachable_view(self, partition: int) -> View:
+        try:
+            return await self._view(partition)
+        except (Unavailable, OutcomeUnknown) as error:
+            raise CroupierError("NOT_READY", str(error), retry_after_s=1) from error
+
+    async def _view(self, partition: int) -> View:
+        view = self._views.get(partition)
+        if view is None or view.connection_number != self.transport.connection_number:
+            async with self._learning:
+                view = self._views.get(partition)
+                if view is None or view.connection_number != self.transport.connection_number:
+                    view = self._views[partition] = await self._learn(partition)
+        return view
+
+    async def epoch(self, partition: int) -> int:
+        """The partition's epoch as far as this process knows it. Raises like `economy`."""
+        return (await self._reachable_view(partition)).epoch
+
+    async def fence(self, partition: int) -> str:
+        """The partition's fence as far as this process knows it. Raises like `economy`."""
+        return (await self._reachable_view(partition)).fence
+
+    async def _learn(self, partition: int) -> View:
+        """Read the head; it counts only where it was written for the very server on this connection."""
+        number, identity = self.transport.connection_number, str(self.transport.identity)
+        head = await self._read_head(partition)
+        if head is None or not head.fence or head.identity != identity or not head.economy:
+            why = "has no economy yet" if head and head.fence and not head.economy else "is not open"
+            raise CroupierError("NOT_READY", f"partition {partition} {why}", retry_after_s=1)
+        if head.fence != fence(identity, head.epoch, head.economy, head.schema):
+            raise CroupierError(
+                "NOT_READY", f"the fence of partition {partition} is not its own", retry_after_s=1
+            )
+        server_time = await self.read("TIME")
+        assert isinstance(server_time, list)
+        seconds, microseconds = server_time
+        self._clock_ahead_ms = int(seconds) * 1000 + int(microseconds) // 1000 - int(time.time() * 1000)
+        return View(number, head.epoch, head.fence, await self.economy_of_version(head.economy))
+
+    async def _read_head(self, partition: int) -> Head | None:
+        try:
+            return await read_head(self.transport, partition)
+        except PartitionError as error:
+            log.error("partition refused", partition=partition, error=str(error))
+            raise CroupierError("NOT_READY", str(error), retry_after_s=5) from error
+
+
+def _request_hash(name: str, request: msgspec.Struct) -> bytes:
+    """What makes two requests the same: the command and its body with all defaults filled in."""
+    return hashlib.blake2b(name.encode() + b"\0" + _encode(request), digest_size=16).digest()
+
+
+def _read_reply(script: Script, partition: int, economy: str, entry: bytes, body: bytes) -> Done:
+    """What `include/commit.lua` answers: id of the entry; time, records and result."""
+    images, end = [], 8
+    for _, size in script.states:
+        images.append(body[end : end + size])
+        end += size
+    return Done(
+        event=EventId.of_entry(partition, entry),
+        ts_ms=int.from_bytes(body[:8], "big"),
+        economy=economy,
+        images=tuple(images),
+        result=body[end:],
+        replayed=False,
+    )
+
+
+def _keep(request_hash: bytes, economy: CompiledEconomy, terms: bytes) -> bytes:
+    """What is kept with the first reply to an idempotency key, beside the reply."""
+    return request_hash + economy.version_raw + len(terms).to_bytes(2, "big") + terms
+
+
+def _read_kept(script: Script, partition: int, terms_type: type[Terms], first: bytes) -> tuple[Done, Terms]:
+    """What `include/gate.lua` answers to a repeated key: the rest of `_keep`, length and text of the id, body."""
+    terms_end = 34 + int.from_bytes(first[32:34], "big")
+    body_at = terms_end + 1 + first[terms_end]
+    done = _read_reply(script, partition, first[:32].hex(), first[terms_end + 1 : body_at], first[body_at:])
+    terms = msgspec.msgpack.decode(first[34:terms_end], type=terms_type)
+    return msgspec.structs.replace(done, replayed=True), terms
+
+
+def _refusal(
+    command: Command[Request, Terms, Reply], context: Context, terms: Terms, code: str, values: list[int]
+) -> CroupierError:
+    if code == "EXPIRED":
+        return CroupierError(code, retry_after_s=1)
+    if code == "PLAYER_EXCLUDED":
+        return CroupierError(code, excluded_until=utc(values[0]))
+    if code == "SEED_MISMATCH":
+        log.error("commitment does not fit the master key", uid=context.caller.uid, command=command.name)
+        return CroupierError("INTERNAL")
+    fields = command.refusals[code](context, terms, values) if code in command.refusals else {}
+    return CroupierError(code, **fields)  # type: ignore[arg-type]

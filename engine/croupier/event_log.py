@@ -1,0 +1,63 @@
+"""Looking up single events: in Postgres, or in the outbox while the daemon has not taken them yet."""
+
+import asyncpg
+
+from croupier.partition import PARTITIONS
+from croupier.query import Sources
+from croupier.wallet import read_player
+from croupier_schemas import keys
+from croupier_schemas.events import Event, EventHeader, EventId, decode_changes, decode_entry
+from croupier_schemas.records import PLAYER, Player
+
+_EVENT = """
+SELECT ts_ms, type, uid, tier, op_id, idempotency_key, request_hash, economy, rules, result, changes
+FROM events WHERE partition = $1 AND epoch = $2 AND seq = $3
+"""
+_MIRRORED = "SELECT value FROM mirror WHERE partition = $1 AND key = $2 AND field = ''"
+
+
+async def find_event(sources: Sources, event_id: EventId) -> Event | None:
+    """The event of that id, or None."""
+    if sources.postgres is not None:
+        row = await sources.postgres.fetchrow(_EVENT, event_id.partition, event_id.epoch, event_id.seq)
+        if row is not None:
+            return event_of_row(event_id, row)
+    return await _in_outbox(sources, event_id)
+
+
+def event_of_row(event_id: EventId, row: asyncpg.Record) -> Event:
+    """A row of the table `events`."""
+    return Event(
+        id=event_id,
+        ts_ms=row["ts_ms"],
+        header=EventHeader(
+            type=row["type"],
+            uid=row["uid"],
+            tier=row["tier"],
+            op_id=row["op_id"],
+            idempotency_key=row["idempotency_key"],
+            request_hash=row["request_hash"],
+            economy=row["economy"],
+            rules=row["rules"],
+        ),
+        result=row["result"],
+        changes=decode_changes(row["changes"]),
+    )
+
+
+async def _in_outbox(sources: Sources, event_id: EventId) -> Event | None:
+    stream = keys.outbox(event_id.partition, await sources.engine.fence(event_id.partition))
+    entries = await sources.engine.read("XRANGE", stream, event_id.entry, event_id.entry)
+    if not isinstance(entries, list) or not entries:
+        return None
+    entry, fields = entries[0]
+    return decode_entry(event_id.partition, entry, fields)
+
+
+async def player_held(sources: Sources, uid: int) -> Player | None:
+    """A player's record as no failure can take it back: Postgres', or Redis' on a server without Postgres."""
+    if sources.postgres is None:
+        return await read_player(sources, uid)
+    partition = uid % PARTITIONS
+    value = await sources.postgres.fetchval(_MIRRORED, partition, keys.player(partition, uid))
+    return PLAYER.unpack(value) if value is not None else None

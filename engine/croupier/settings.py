@@ -1,0 +1,78 @@
+"""All settings, read from environment variables once, at start-up."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
+
+_ENVIRONMENT = {
+    "redis_url": "REDIS_URL",
+    "database_url": "DATABASE_URL",
+    "jwt_secret_key": "JWT_SECRET_KEY",
+    "gacha_legacy_cost": "CASINO_GACHA_LEGACY_COST",
+    "idempotency_ttl_seconds": "IDEMPOTENCY_TTL_SECONDS",
+    "durability_timeout_seconds": "DURABILITY_TIMEOUT",
+}
+
+
+def _variable(field: str) -> str:
+    return _ENVIRONMENT.get(field, f"CROUPIER_{field.upper()}")
+
+
+class SettingsError(Exception):
+    """An environment variable does not hold what it must; the message is one line that names it, never a secret."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
+    """Settings of every part of Croupier. Each is the environment variable of that name, or `CROUPIER_<NAME>`."""
+
+    redis_url: str = ""
+    database_url: str = ""
+    jwt_secret_key: str = ""
+    master_keys: str = ""
+    """Keys that server seeds are derived from, as `id:64 hex characters`, several joined by commas. The highest id
+    makes new seeds; the others stay for as long as a player's seed comes from them."""
+
+    http_host: str = "127.0.0.1"
+    http_port: Annotated[int, Meta(ge=0, le=65535)] = 8000
+    workers: Annotated[int, Meta(ge=0, le=256)] = 0
+    """HTTP worker processes; 0 is one per core."""
+    cors_origins: str = ""
+    data_dir: Path = Path(".croupier")
+    economy: str = ""
+    """Economy file that is put in force where there is none yet; empty: the default economy."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    gacha_legacy_cost: bool = False
+    day_zone: str = "Asia/Seoul"
+    """IANA time zone at whose midnight the daily limits turn."""
+    idempotency_ttl_seconds: Annotated[int, Meta(ge=1, le=31_536_000)] = 600
+    command_timeout_seconds: Annotated[float, Meta(gt=0, le=60)] = 2.0
+    """A command that reaches Redis later than this after it was asked for does nothing."""
+    durability_timeout_seconds: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    """How long a strict command waits for Postgres."""
+    in_flight_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    """Commands of one worker that may wait for Redis at once; beyond, `OVERLOADED`."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Raises SettingsError for a value that is not allowed."""
+        known = {_variable(field) for field in cls.__struct_fields__}
+        try:
+            settings = msgspec.convert(
+                {name: value for name, value in environment.items() if name in known and value != ""},
+                cls,
+                strict=False,
+            )
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"environment: {error}") from None
+        try:
+            ZoneInfo(settings.day_zone)
+        except (KeyError, ValueError, OSError):
+            raise SettingsError(
+                f"CROUPIER_DAY_ZONE is {settings.day_zone!r}, which is no IANA time zone such as Asia/Seoul"
+            ) from None
+        return settings

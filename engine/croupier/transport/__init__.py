@@ -1,0 +1,31 @@
+"""The hot path to Redis: one multiplexed connection, one write per event-loop turn, replies in order.
+
+Only commands with exactly one reply belong here. One that blocks (`BLPOP`, `XREAD BLOCK`) would hold up all
+calls behind it, one that changes the number of replies (`SUBSCRIBE`, `CLIENT REPLY OFF`) would break the
+pairing of replies with calls, and one that changes the connection's state (`MULTI`, `WATCH`, `SELECT`)
+would do so for all callers: those need a connection of their own.
+
+The parts, from the outside in: `client` (the public `Transport`: reconnecting and safe repeats), `connection`
+(queues, deadlines and back-pressure of one connection), `handshake` (what a new connection learns about its
+server), `address` (Redis URLs), `errors`.
+"""
+
+from croupier.transport.address import Address
+from croupier.transport.client import Script, Transport
+from croupier.transport.connection import Reply
+from croupier.transport.errors import OutcomeUnknown, Overloaded, ReplyError, TransportError, Unavailable
+from croupier.transport.handshake import Identity, Server
+
+__all__ = [
+    "Address",
+    "Identity",
+    "OutcomeUnknown",
+    "Overloaded",
+    "Reply",
+    "ReplyError",
+    "Script",
+    "Server",
+    "Transport",
+    "TransportError",
+    "Unavailable",
+]

@@ -1,0 +1,330 @@
+"""The transport as its users see it: send a command; get its reply, or an error that says whether it ran."""
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import Sequence
+from time import monotonic
+from typing import Final, Protocol
+
+from croupier.transport.address import Address
+from croupier.transport.connection import Argument, Connection, Counters, Reply, pack
+from croupier.transport.errors import (
+    MOVED_AWAY_CODES,
+    REFUSED_CODES,
+    OutcomeUnknown,
+    ReplyError,
+    TransportError,
+    Unavailable,
+)
+from croupier.transport.handshake import Identity, Server, shake_hands
+
+_log = logging.getLogger(__name__)
+
+_TIMEOUT_DEFAULT_S: Final = 2.0
+
+# Pauses between attempts to connect double from the one to the other, each shortened by up to half at random.
+_RECONNECT_PAUSE_MIN_S: Final = 0.01
+_RECONNECT_PAUSE_MAX_S: Final = 1.0
+# A connection that lasted this long was a good one: the next loss starts with the short pause again.
+_CONNECTION_SETTLED_S: Final = 1.0
+
+# Back-off between repeats of a refused command.
+_REPEAT_PAUSE_MIN_S: Final = 0.01
+_REPEAT_PAUSE_MAX_S: Final = 0.2
+
+
+class Script(Protocol):
+    """What the transport needs of a Lua script: its source and the SHA-1 of it, in hexadecimal."""
+
+    @property
+    def sha(self) -> str: ...
+
+    @property
+    def source(self) -> bytes | str: ...
+
+
+class Transport:
+    """A reconnecting client with one multiplexed connection, for the event loop in which `open` was called.
+
+    `in_flight_max` bounds the calls that wait for a reply. `connect_timeout_s` is for connecting and the
+    handshake together. A connection is dropped when a deadline has passed and nothing arrives for `stall_s`
+    after it. Without `ssl_context`, `rediss://` verifies the server with the system's certificates.
+
+    While there is no connection every call fails at once with Unavailable: nothing is queued for later.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        in_flight_max: int = 10_000,
+        connect_timeout_s: float = 2.0,
+        stall_s: float = 1.0,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._address = Address.from_url(url)
+        self._in_flight_max = in_flight_max
+        self._connect_timeout_s = connect_timeout_s
+        self._stall_s = stall_s
+        self._ssl_context = ssl_context
+        self._counters = Counters()
+        self._connections: set[Connection] = set()  # the current one, and retired ones until they are closed
+        self._connection: Connection | None = None
+        self._server: Server | None = None
+        self._connected = asyncio.Event()
+        self._connected_at_s = 0.0
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._reconnect_pause_s = _RECONNECT_PAUSE_MIN_S
+        self._why_disconnected = "the transport is not open"
+        self._closing = False
+        self.connection_number = 0  # 1 for the first connection, one more for each that follows
+        self.reconnects = 0
+
+    # What is known about the server and the traffic.
+
+    @property
+    def server(self) -> Server | None:
+        """Everything learned about the server on the current connection; None while there is none."""
+        return self._server
+
+    @property
+    def identity(self) -> Identity | None:
+        return self._server.identity if self._server else None
+
+    @property
+    def server_version(self) -> str | None:
+        return self._server.version if self._server else None
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that occupy the current connection's queue, including those whose callers have gone."""
+        return self._connection.in_flight if self._connection else 0
+
+    @property
+    def unknown_outcomes(self) -> int:
+        """Calls that failed with OutcomeUnknown."""
+        return self._counters.unknown_outcomes
+
+    # Calls.
+
+    def send(self, *args: Argument, timeout_s: float = _TIMEOUT_DEFAULT_S) -> "asyncio.Future[Reply]":
+        """Queue one command and return the future of its reply. The hot path: no coroutine, no repeats.
+
+        A passed deadline is noticed within 50 ms. Cancelling the future does not take the command back.
+
+        Raises, at once: Unavailable or Overloaded (nothing was sent), TypeError for an argument that is not
+        bytes, str or int. The future raises ReplyError, OutcomeUnknown, or Unavailable when the deadline
+        passed or the connection was lost before the command could be written.
+        """
+        connection = self._connection
+        if connection is None:
+            raise Unavailable(f"Redis at {self._address}: {self._why_disconnected}; nothing was sent")
+        if not args:
+            raise TypeError("a command needs at least its name")  # the server would not answer an empty one
+        if timeout_s <= 0:
+            raise Unavailable(f"Redis at {self._address}: the deadline has already passed; nothing was sent")
+        return connection.submit(pack(args), monotonic() + timeout_s)
+
+    async def call(self, *args: Argument, timeout_s: float = _TIMEOUT_DEFAULT_S) -> Reply:
+        """Send one command, and again while the server refuses to execute it (`REFUSED_CODES`).
+
+        All within `timeout_s`; then the last refusal is raised. Raises like `send`, never repeats after
+        OutcomeUnknown.
+        """
+        deadline_s = monotonic() + timeout_s
+        try:
+            return await self.send(*args, timeout_s=timeout_s)
+        except ReplyError as error:
+            refusal = error
+        return await self._repeat(args, refusal, deadline_s, script=None)
+
+    async def run(
+        self,
+        script: Script,
+        keys: Sequence[bytes | str],
+        args: Sequence[Argument],
+        timeout_s: float = _TIMEOUT_DEFAULT_S,
+        *,
+        connection_number: int | None = None,
+    ) -> Reply:
+        """Run a script by its SHA-1, loading it where the server does not have it. Otherwise like `call`.
+
+        With `connection_number` it runs on that connection or not at all (Unavailable): for arguments made
+        from what was learned there, which another server must not see.
+        """
+        deadline_s = monotonic() + timeout_s
+        command = ("EVALSHA", script.sha, len(keys), *keys, *args)
+        self._require(connection_number)
+        try:
+            return await self.send(*command, timeout_s=timeout_s)
+        except ReplyError as error:
+            refusal = error
+        return await self._repeat(command, refusal, deadline_s, script, connection_number)
+
+    def _require(self, connection_number: int | None) -> None:
+        if connection_number not in (None, self.connection_number):
+            raise self._gone(connection_number)
+
+    def _gone(self, connection_number: int | None) -> Unavailable:
+        return Unavailable(
+            f"Redis at {self._address}: connection {connection_number} is gone; the script did not run"
+        )
+
+    async def _repeat(
+        self,
+        command: tuple[Argument, ...],
+        refusal: ReplyError,
+        deadline_s: float,
+        script: Script | None,
+        connection_number: int | None = None,
+    ) -> Reply:
+        pause_s = _REPEAT_PAUSE_MIN_S
+        while True:
+            if refusal.code == "NOSCRIPT" and script is not None:
+                await self._load(script, deadline_s)
+                script = None  # a second NOSCRIPT means that sha and source do not belong together
+            elif refusal.code in MOVED_AWAY_CODES:
+                if connection_number is not None:
+                    raise self._gone(connection_number) from refusal
+                if not await self._is_connected_by(deadline_s):
+                    raise refusal
+            elif refusal.code in REFUSED_CODES:
+                await asyncio.sleep(min(_jittered(pause_s), max(0.0, deadline_s - monotonic())))
+                pause_s = min(2 * pause_s, _REPEAT_PAUSE_MAX_S)
+            else:
+                raise refusal
+            timeout_s = deadline_s - monotonic()
+            if timeout_s <= 0:
+                raise refusal
+            self._require(connection_number)
+            try:
+                return await self.send(*command, timeout_s=timeout_s)
+            except ReplyError as error:
+                refusal = error
+
+    async def _load(self, script: Script, deadline_s: float) -> None:
+        try:
+            await self.call("SCRIPT", "LOAD", script.source, timeout_s=deadline_s - monotonic())
+        except OutcomeUnknown as error:  # that is about loading: the script itself was not run
+            raise Unavailable("the script could not be loaded, so it did not run") from error
+
+    async def _is_connected_by(self, deadline_s: float) -> bool:
+        try:
+            async with asyncio.timeout(deadline_s - monotonic()):
+                return await self._connected.wait()
+        except TimeoutError:
+            return False
+
+    # The connection.
+
+    async def open(self) -> None:
+        """Make the first connection. From then on it is made again by itself whenever it is lost.
+
+        Raises Unavailable if it cannot be had, which includes a refused login and a server that is a replica.
+        """
+        if self.connection_number or self._closing:
+            raise RuntimeError("a transport is opened once")
+        self._use(await self._connect())
+
+    async def close(self, drain_s: float = 1.0) -> None:
+        """Refuse new calls, wait up to `drain_s` for the replies still due, fail the rest, disconnect."""
+        self._closing = True
+        self._why_disconnected = "the transport is closed"
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
+            await asyncio.wait([self._reconnecting])
+        connections = list(self._connections)
+        if not connections:
+            return
+        for connection in connections:
+            connection.flush()
+            connection.retire(self._why_disconnected)
+        await asyncio.wait([connection.lost for connection in connections], timeout=drain_s)
+        for connection in connections:
+            connection.close(self._why_disconnected)
+        await asyncio.wait([connection.lost for connection in connections])
+
+    def reconnect(self, reason: str) -> None:
+        """Forget the server and connect again, for a caller that has seen that it is not the one it was.
+
+        Calls already written still get their replies from the old connection.
+        """
+        if self._connection is not None:
+            self._connection.retire(reason)
+
+    async def _connect(self) -> tuple[Connection, Server]:
+        connection = Connection(
+            str(self._address),
+            in_flight_max=self._in_flight_max,
+            stall_s=self._stall_s,
+            on_retired=self._retired,
+        )
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                await self._create_socket(connection)
+                self._connections.add(connection)
+                connection.lost.add_done_callback(lambda _: self._connections.discard(connection))
+                server = await shake_hands(connection, self._address, monotonic() + self._connect_timeout_s)
+        except TimeoutError:
+            connection.close("no connection in time")
+            raise Unavailable(
+                f"Redis at {self._address}: no connection within {self._connect_timeout_s:g} s"
+            ) from None
+        except (OSError, TransportError) as error:
+            connection.close("the connection could not be made")
+            raise Unavailable(f"Redis at {self._address}: {error}") from error
+        except BaseException:
+            connection.close("connecting was given up")
+            raise
+        return connection, server
+
+    async def _create_socket(self, connection: Connection) -> None:
+        loop, address = asyncio.get_running_loop(), self._address
+        if address.socket_path:
+            await loop.create_unix_connection(lambda: connection, address.socket_path)
+            return
+        tls = (self._ssl_context or ssl.create_default_context()) if address.tls else None
+        await loop.create_connection(lambda: connection, address.host, address.port, ssl=tls)
+
+    def _use(self, connected: tuple[Connection, Server]) -> None:
+        connection, server = connected
+        connection.counters = self._counters
+        self._connection, self._server = connection, server
+        self._connected_at_s = monotonic()
+        self.connection_number += 1
+        self._connected.set()
+        if connection.closed:  # between the last reply of the handshake and now
+            self._retired(connection, "the connection was closed as soon as it was made")
+
+    def _retired(self, connection: Connection, reason: str) -> None:
+        if connection is not self._connection:
+            return  # it was lost during the handshake
+        self._connection = self._server = None
+        self._connected.clear()
+        if self._closing:
+            return
+        self._why_disconnected = reason
+        if monotonic() - self._connected_at_s >= _CONNECTION_SETTLED_S:
+            self._reconnect_pause_s = _RECONNECT_PAUSE_MIN_S
+        _log.warning("Redis at %s: %s; connecting again", self._address, reason)
+        self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
+
+    async def _reconnect(self) -> None:
+        while True:
+            await asyncio.sleep(_jittered(self._reconnect_pause_s))
+            self._reconnect_pause_s = min(2 * self._reconnect_pause_s, _RECONNECT_PAUSE_MAX_S)
+            try:
+                connected = await self._connect()
+            except Unavailable as error:
+                _log.debug("%s", error)
+                continue
+            self.reconnects += 1
+            self._use(connected)
+            _log.info("Redis at %s: connected again, identity %s", self._address, connected[1].identity)
+            return
+
+
+def _jittered(pause_s: float) -> float:
+    return pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - it spreads load and protects nothing

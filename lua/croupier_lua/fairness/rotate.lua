@@ -1,0 +1,31 @@
+-- Reveal a player's server seed and commit to the next one; the only way to set the client seed.
+-- @arg revealed       text   the server seed of the generation given as `seed`, 64 hex characters
+-- @arg next           seed   the seed that follows
+-- @arg client_seed    text   new client seed, 1 to 32 characters; empty: keep the old one
+-- @record rotated     fairness_rotated
+-- @emits fairness.rotated
+
+-- @stage gate
+-- @stage player
+
+if seed_key ~= player_seed_key or seed_generation ~= player_seed_generation then
+  return refuse('NEEDS_SEED', player_seed_key, player_seed_generation)
+end
+if seed_commitment ~= player_commitment then return refuse('SEED_MISMATCH') end
+
+rotated_created = player_created
+rotated_revealed_key, rotated_revealed_generation = player_seed_key, player_seed_generation
+rotated_revealed_commitment, rotated_revealed_seed = player_commitment, revealed
+rotated_revealed_client_length, rotated_revealed_client_seed = player_client_seed_length, player_client_seed
+
+player_seed_key, player_seed_generation, player_commitment = next_key, next_generation, next_commitment
+player_inner_pad, player_outer_pad, player_new_seed = next_inner_pad, next_outer_pad, true
+if client_seed ~= '' then
+  player_client_seed_length, player_client_seed = #client_seed, client_seed .. string.rep('\0', 32 - #client_seed)
+end
+
+local player_bytes, result, changes = player_pack(), rotated_pack(), nil
+local images = player_bytes
+-- @stage commit
+-- @stage save_player
+return reply

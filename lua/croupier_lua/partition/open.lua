@@ -1,0 +1,27 @@
+-- Begin an epoch on a closed partition: append `epoch.opened`, give the outbox its name, say so in the head.
+-- @key head          head               epoch, identity, economy, schema, fence
+-- @key closed        outbox:closed      the stream of a partition that stands still
+-- @key opened        outbox:<fence>     its name from now on
+-- @arg last_id       text               last entry of the closed stream as its caller compared it; empty: none
+-- @arg epoch         text               the epoch that begins
+-- @arg header        text               constant part of the event
+-- @arg clock_ms      int                time of the event
+-- @arg identity      text               identity of this server
+-- @arg economy       text               version of the economy in force, 64 hex characters; empty: none yet
+-- @arg schema        text               lowest version of the scripts that may write
+-- @arg fence         text               the new fence
+-- @arg installation  text               id shared with Postgres
+-- @arg partitions    text               number of partitions
+-- @error FENCED
+-- @emits epoch.opened
+
+local last = call('XREVRANGE', closed_key, '+', '-', 'COUNT', 1)
+if (last[1] and last[1][1] or '') ~= last_id then return {'FENCED'} end
+local known = call('HGET', head_key, 'fence')
+if known and known ~= '' then return {'FENCED'} end
+
+local id = call('XADD', closed_key, epoch .. '-*', 'h', header, 'b', pack('>I8', clock_ms))
+call('HSET', head_key, 'epoch', epoch, 'identity', identity, 'economy', economy, 'schema', schema,
+  'fence', fence, 'installation', installation, 'partitions', partitions)
+call('RENAME', closed_key, opened_key)
+return {'OK', id}

@@ -1,0 +1,74 @@
+"""The servers of the test suite: one Valkey and one Postgres per xdist worker, handed to each test empty."""
+
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redis
+
+from croupier_cli.embedded import Postgres, Valkey
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """This worker's Valkey, shared by all its tests: do not stop it, and restore what you configure."""
+    directory = tmp_path_factory.mktemp("valkey")
+    with Valkey.start(directory) as server:
+        yield server
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def redis_url(valkey: Valkey) -> str:
+    """The URL of a Redis server without a key in it."""
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    return valkey.url
+
+
+@pytest.fixture(scope="session")
+def postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An initialised data directory for `Postgres.start(template=...)`, made once for all workers."""
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent  # each worker has a directory of its own in that of the run
+    template = directory / "postgres-template"
+    with (directory / "postgres-template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        Postgres.initialise(template, durable=False)
+    return template
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory, postgres_template: Path) -> Iterator[Postgres]:
+    """This worker's Postgres, shared by all its tests: do not stop it.
+
+    It waits for the disk like a real one, because the sync daemon refuses a Postgres that does not.
+    """
+    directory = tmp_path_factory.mktemp("postgres")
+    with Postgres.start(directory, template=postgres_template) as server:
+        yield server
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+async def database_url(postgres: Postgres) -> AsyncIterator[str]:
+    """The URL of a new, empty database, dropped after the test."""
+    name = f"test_{uuid.uuid4().hex}"
+    await _execute(postgres.url, f"CREATE DATABASE {name} TEMPLATE template0")
+    yield postgres.url_of(name)
+    # Sessions that a test left open do not keep its database.
+    await _execute(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
