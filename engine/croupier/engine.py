@@ -245,6 +245,9 @@ class Engine:
         """Read the head; it counts only where it was written for the very server on this connection."""
         number, identity = self.transport.connection_number, str(self.transport.identity)
         head = await self._read_head(partition)
+        if head and head.identity != identity and head.identity.split(":")[0] == identity.split(":")[0]:
+            # Demoted and promoted again: the same process, but its replication id on this connection is an old one.
+            self.transport.reconnect("the server has another replication id by now")
         if head is None or not head.fence or head.identity != identity or not head.economy:
             why = "has no economy yet" if head and head.fence and not head.economy else "is not open"
             raise CroupierError("NOT_READY", f"partition {partition} {why}", retry_after_s=1)

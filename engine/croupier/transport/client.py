@@ -1,12 +1,13 @@
 """The transport as its users see it: send a command; get its reply, or an error that says whether it ran."""
 
 import asyncio
-import logging
 import random
 import ssl
 from collections.abc import Sequence
 from time import monotonic
 from typing import Final, Protocol
+
+import structlog
 
 from croupier.transport.address import Address
 from croupier.transport.connection import Argument, Connection, Counters, Reply, pack
@@ -20,7 +21,7 @@ from croupier.transport.errors import (
 )
 from croupier.transport.handshake import Identity, Server, shake_hands
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _TIMEOUT_DEFAULT_S: Final = 2.0
 
@@ -308,7 +309,7 @@ class Transport:
         self._why_disconnected = reason
         if monotonic() - self._connected_at_s >= _CONNECTION_SETTLED_S:
             self._reconnect_pause_s = _RECONNECT_PAUSE_MIN_S
-        _log.warning("Redis at %s: %s; connecting again", self._address, reason)
+        log.warning("redis connection lost", address=str(self._address), reason=reason)
         self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 
     async def _reconnect(self) -> None:
@@ -318,11 +319,11 @@ class Transport:
             try:
                 connected = await self._connect()
             except Unavailable as error:
-                _log.debug("%s", error)
+                log.debug("redis still out of reach", error=str(error))
                 continue
             self.reconnects += 1
             self._use(connected)
-            _log.info("Redis at %s: connected again, identity %s", self._address, connected[1].identity)
+            log.info("redis connected again", address=str(self._address), identity=str(self.identity))
             return
 
 

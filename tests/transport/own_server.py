@@ -1,0 +1,57 @@
+"""A Valkey of a test's own, which the test may configure, pause, kill and start again."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from croupier_cli.embedded import Valkey
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class OwnServer:
+    """It has one port for good, and no persistence: a server started in place of another is empty."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._port = free_port()
+        self._running: Valkey | None = None
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.control = redis.Redis(port=self._port, retry=Retry(NoBackoff(), 0))
+
+    @property
+    def socket_path(self) -> str:
+        assert self._running is not None
+        return str(self._running.socket_path)
+
+    def start(self) -> None:
+        self._running = Valkey.start(
+            self._directory, port=self._port, appendonly=False, extra=("--enable-debug-command", "local")
+        )
+
+    def pause(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End the server, paused or not. Without effect when it has ended."""
+        self.control.close()
+        if self._running is not None:
+            self._running.kill()
+            self._running = None
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._running is not None
+        os.kill(self._running.pid, number)
