@@ -9,7 +9,8 @@ import hiredis
 
 def pack(*args: bytes | str | int) -> bytes:
     """A command as it goes over the wire."""
-    return hiredis.pack_command(args)  # type: ignore[arg-type]
+    packed: bytes = hiredis.pack_command(args)  # type: ignore[arg-type]
+    return packed
 
 
 class RawConnection:

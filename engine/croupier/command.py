@@ -58,6 +58,7 @@ class Done(msgspec.Struct, frozen=True, gc=False):
 
     event: EventId
     ts_ms: int
+    created: bool
     economy: str
     images: tuple[bytes, ...]
     result: bytes

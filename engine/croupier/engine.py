@@ -27,7 +27,7 @@ from croupier.scripts import Script, Scripts
 from croupier.settings import Settings, SettingsError
 from croupier.transport import OutcomeUnknown, Overloaded, ReplyError, Transport, Unavailable
 from croupier_schemas import keys
-from croupier_schemas.events import EventHeader, EventId, encode_header
+from croupier_schemas.events import BODY_HEAD, EventHeader, EventId, encode_header
 
 log = structlog.get_logger(__name__)
 
@@ -276,13 +276,14 @@ def _request_hash(name: str, request: msgspec.Struct) -> bytes:
 
 def _read_reply(script: Script, partition: int, economy: str, entry: bytes, body: bytes) -> Done:
     """What `include/commit.lua` answers: id of the entry; time, records and result."""
-    images, end = [], 8
+    images, end = [], BODY_HEAD
     for _, size in script.states:
         images.append(body[end : end + size])
         end += size
     return Done(
         event=EventId.of_entry(partition, entry),
         ts_ms=int.from_bytes(body[:8], "big"),
+        created=bool(body[8]),
         economy=economy,
         images=tuple(images),
         result=body[end:],

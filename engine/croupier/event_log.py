@@ -1,6 +1,7 @@
 """Looking up single events: in Postgres, or in the outbox while the daemon has not taken them yet."""
 
 import asyncpg
+import msgspec
 
 from croupier.partition import PARTITIONS
 from croupier.query import Sources
@@ -10,7 +11,8 @@ from croupier_schemas.events import Event, EventHeader, EventId, decode_changes,
 from croupier_schemas.records import PLAYER, Player
 
 _EVENT = """
-SELECT ts_ms, type, uid, tier, op_id, idempotency_key, request_hash, economy, rules, result, changes
+SELECT ts_ms, created, type, uid, tier, op_id, idempotency_key, request_hash, economy, rules, terms,
+  result, changes
 FROM events WHERE partition = $1 AND epoch = $2 AND seq = $3
 """
 _MIRRORED = "SELECT value FROM mirror WHERE partition = $1 AND key = $2 AND field = ''"
@@ -30,6 +32,7 @@ def event_of_row(event_id: EventId, row: asyncpg.Record) -> Event:
     return Event(
         id=event_id,
         ts_ms=row["ts_ms"],
+        created=row["created"],
         header=EventHeader(
             type=row["type"],
             uid=row["uid"],
@@ -39,6 +42,7 @@ def event_of_row(event_id: EventId, row: asyncpg.Record) -> Event:
             request_hash=row["request_hash"],
             economy=row["economy"],
             rules=row["rules"],
+            terms=msgspec.Raw(row["terms"]),
         ),
         result=row["result"],
         changes=decode_changes(row["changes"]),

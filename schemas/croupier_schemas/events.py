@@ -1,13 +1,17 @@
 """Events: what commands did, as the outbox, Postgres and every later sink hold it.
 
-A stream entry has the fields `h`, the header (msgpack), and `b`, the body: time (8 bytes), the after-images of the
-command's records in the order that the header names them, then the result. Further fields, if any, are further
-after-images: `KEY` and its bytes, `KEY#FIELD` for one field of a hash, `-KEY` for a key that is gone.
+A stream entry has the fields `h`, the header (msgpack), and `b`, the body: time (8 bytes), 1 where the command created
+the player (1 byte), the after-images of the command's records in the order that the header names them, then the result.
+Further fields, if any, are further after-images: `KEY` and its bytes, `KEY#FIELD` for one field of a hash, `-KEY` for a
+key that is gone.
 """
 
 from collections.abc import Sequence
 
 import msgspec
+
+BODY_HEAD = 9
+"""Size of what comes before the records in a body: time and `created`."""
 
 SYSTEM = 0
 """The `uid` of events that no player caused."""
@@ -76,10 +80,11 @@ class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One event, decoded."""
+    """One event, decoded. `created` says that it was its player's first, so that the initial balances came with it."""
 
     id: EventId
     ts_ms: int
+    created: bool
     header: EventHeader
     result: bytes
     changes: tuple[Change, ...]
@@ -117,16 +122,17 @@ def decode_entry(partition: int, entry_id: bytes, fields: Sequence[bytes]) -> Ev
     if len(fields) < 4 or len(fields) % 2 or (fields[0], fields[2]) != (b"h", b"b"):
         raise ValueError(f"stream entry {entry_id!r} is not an event: its fields are {list(fields[::2])[:5]}")
     header, body = _decoder.decode(fields[1]), fields[3]
-    changes, end = [], 8
+    changes, end = [], BODY_HEAD
     for key, size in header.records:
         changes.append(Change(key, "", body[end : end + size]))
         end += size
-    if end > len(body):
+    if len(body) < end:
         raise ValueError(f"stream entry {entry_id!r} is cut short: {len(body)} bytes where {end} are needed")
     changes += [_change(fields[i], fields[i + 1]) for i in range(4, len(fields), 2)]
     return Event(
         id=EventId.of_entry(partition, entry_id),
         ts_ms=int.from_bytes(body[:8], "big"),
+        created=bool(body[8]),
         header=header,
         result=body[end:],
         changes=tuple(changes),

@@ -94,8 +94,7 @@ class GachaSoftPity(msgspec.Struct, frozen=True, gc=False):
 class GachaDraw(msgspec.Struct, frozen=True, gc=False):
     """One draw of a pull.
 
-    The result of `gacha.pulled` is a byte that is 1 when the command was the player's first, the `gacha` record as the
-    pull found it, and one of these for each draw.
+    The result of `gacha.pulled` is the `gacha` record as the pull found it, and one of these for each draw.
     """
 
     rarity: Annotated[int, u8("rarity delivered, 1 Legendary to 4 Common")]
@@ -108,7 +107,6 @@ class GachaDraw(msgspec.Struct, frozen=True, gc=False):
 class FairnessRotated(msgspec.Struct, frozen=True, gc=False):
     """Result of `fairness.rotated`: the seed that is now public. The new one's commitment is in the `player` record."""
 
-    created: Annotated[int, u8("1 when this command was the player's first")]
     revealed_key: Annotated[int, u32("id of the master key of the revealed seed")]
     revealed_generation: Annotated[int, u32("generation of the revealed seed")]
     revealed_commitment: Annotated[bytes, raw(32, "SHA-256 of the revealed seed")]

@@ -25,7 +25,6 @@ class Pull:
     """A pull: its terms, what it saw, the draws, and the records as it left them."""
 
     terms: PullTerms
-    created: bool
     seen: Gacha
     draws: list[GachaDraw]
     player: Player
@@ -45,12 +44,10 @@ class Pull:
 
     @classmethod
     def _read(cls, terms: PullTerms, result: bytes, player: bytes, gacha: bytes) -> "Pull":
-        draws_at = 1 + GACHA.size
         return cls(
             terms=terms,
-            created=bool(result[0]),
-            seen=GACHA.unpack(result, 1),
-            draws=[GACHA_DRAW.unpack(result, at) for at in range(draws_at, len(result), GACHA_DRAW.size)],
+            seen=GACHA.unpack(result),
+            draws=[GACHA_DRAW.unpack(result, at) for at in range(GACHA.size, len(result), GACHA_DRAW.size)],
             player=PLAYER.unpack(player),
             gacha=GACHA.unpack(gacha),
         )

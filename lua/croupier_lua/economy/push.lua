@@ -25,7 +25,7 @@ for index, pool in ipairs(pools_keys) do
 end
 
 local id = call('XADD', outbox_key, 'NOMKSTREAM', epoch .. '-*',
-  'h', header, 'b', pack('>I8', clock_ms), unpack(changes))
+  'h', header, 'b', pack('>I8I1', clock_ms, 0), unpack(changes))
 if not id then return {'FENCED'} end
 call('SET', definition_key, canonical)
 for _, pool in ipairs(created) do call('HSET', pool[1], pool[2], pool[3]) end

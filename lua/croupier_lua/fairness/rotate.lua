@@ -13,7 +13,6 @@ if seed_key ~= player_seed_key or seed_generation ~= player_seed_generation then
 end
 if seed_commitment ~= player_commitment then return refuse('SEED_MISMATCH') end
 
-rotated_created = player_created
 rotated_revealed_key, rotated_revealed_generation = player_seed_key, player_seed_generation
 rotated_revealed_commitment, rotated_revealed_seed = player_commitment, revealed
 rotated_revealed_client_length, rotated_revealed_client_seed = player_client_seed_length, player_client_seed
@@ -24,8 +23,8 @@ if client_seed ~= '' then
   player_client_seed_length, player_client_seed = #client_seed, client_seed .. string.rep('\0', 32 - #client_seed)
 end
 
-local player_bytes, result, changes = player_pack(), rotated_pack(), nil
-local images = player_bytes
+local player_bytes, changes = player_pack(), nil
+local body = pack('>I8I1', now_ms, player_created) .. player_bytes .. rotated_pack()
 -- @stage commit
 -- @stage save_player
 return reply

@@ -27,9 +27,7 @@ if player_pulls >= daily_limit then return refuse('DAILY_GACHA_LIMIT', player_pu
 local balance = currency == 0 and player_tokens or player_gems
 if balance < cost then return refuse('INSUFFICIENT_BALANCE', string.format('%d', balance)) end
 
--- What the pull saw, then what it drew.
-local result = pack('>I1', player_created) .. gacha_read
-local stock, changes, names
+local draws, stock, changes, names = '', nil, nil, nil
 local roll_count = 2 * draw_count
 -- @stage rolls
 
@@ -70,7 +68,7 @@ for index = 1, draw_count do
     draw_item = draw_item + 1
   end
   if draw_rarity == table_rate_up then gacha_guaranteed = draw_item < table_featured_count and 0 or 1 end
-  result = result .. draw_pack()
+  draws = draws .. draw_pack()
 
   gacha_since_legendary, gacha_since_epic = gacha_since_legendary + 1, gacha_since_epic + 1
   gacha_since_rare = gacha_since_rare + 1
@@ -90,7 +88,7 @@ for rarity = 1, stock and 3 or 0 do
 end
 
 local player_bytes, gacha_bytes = player_pack(), gacha_pack()
-local images = player_bytes .. gacha_bytes
+local body = pack('>I8I1', now_ms, player_created) .. player_bytes .. gacha_bytes .. gacha_read .. draws
 -- @stage commit
 -- @stage save_player
 call('SETRANGE', gacha_key, 0, gacha_bytes)

@@ -1,10 +1,10 @@
 -- Stage: append the event, which is the first write: where the fence has moved it does nothing, and so does the command.
--- Takes `images` (the records' durable bytes), `result`, and `changes` (nil, or further after-images: key, bytes, in
--- turn); leaves `reply`. Absolute writes follow, and nothing that can fail.
+-- Takes `body` (time, whether the player is new, the records' durable bytes, the result) and `changes` (nil, or further
+-- after-images: key, bytes, in turn); leaves `reply`. Absolute writes follow, and nothing that can fail.
 -- @arg entry           text   `<epoch>-*`
 -- @arg header          text   constant part of the event, packed by the engine
 
-local body, id = pack('>I8', now_ms) .. images .. result, nil
+local id
 if changes then
   id = call('XADD', outbox_key, 'NOMKSTREAM', entry, 'h', header, 'b', body, unpack(changes))
 else

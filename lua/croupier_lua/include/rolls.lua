@@ -3,10 +3,10 @@
 -- is as long as SHA-1's block, so it is the key as it stands (RFC 2104).
 
 player_nonce = player_nonce + 1
-local message = sub(player_client_seed, 1, player_client_seed_length) .. string.format(':%d:', player_nonce)
 local rolls
+local message = player_inner_pad .. sub(player_client_seed, 1, player_client_seed_length)
 for number = 0, math.floor((roll_count - 1) / 3) do
-  local inner = redis.sha1hex(player_inner_pad .. message .. number)
+  local inner = redis.sha1hex(message .. string.format(':%d:%d', player_nonce, number))
   local block = redis.sha1hex(player_outer_pad .. pack('>I4I4I4I4I4', tonumber(sub(inner, 1, 8), 16),
     tonumber(sub(inner, 9, 16), 16), tonumber(sub(inner, 17, 24), 16), tonumber(sub(inner, 25, 32), 16),
     tonumber(sub(inner, 33, 40), 16)))

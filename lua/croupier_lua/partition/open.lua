@@ -20,7 +20,7 @@ if (last[1] and last[1][1] or '') ~= last_id then return {'FENCED'} end
 local known = call('HGET', head_key, 'fence')
 if known and known ~= '' then return {'FENCED'} end
 
-local id = call('XADD', closed_key, epoch .. '-*', 'h', header, 'b', pack('>I8', clock_ms))
+local id = call('XADD', closed_key, epoch .. '-*', 'h', header, 'b', pack('>I8I1', clock_ms, 0))
 call('HSET', head_key, 'epoch', epoch, 'identity', identity, 'economy', economy, 'schema', schema,
   'fence', fence, 'installation', installation, 'partitions', partitions)
 call('RENAME', closed_key, opened_key)
