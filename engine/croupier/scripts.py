@@ -27,7 +27,7 @@ import hashlib
 import re
 import struct
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from importlib.resources.abc import Traversable
 from typing import Any
 
@@ -96,7 +96,7 @@ class Script:
     errors: dict[str, tuple[str, ...]]
     emits: str | None
 
-    @property
+    @cached_property
     def states(self) -> tuple[tuple[int, int], ...]:
         """Of each record that the script reads: its place among the keys, and the size of its durable part."""
         return tuple(
@@ -105,26 +105,30 @@ class Script:
 
     def key_names(self, partition: int, **places: str) -> list[str]:
         """The names of the keys, in order. `places` fill the patterns' placeholders; KeyError where one is missing."""
-        return _key_template(self.keys).format(p=partition, **places).split("\n")
+        return self._key_template.format(p=partition, **places).split("\n")
 
     def argv(self, *values: bytes | str | int) -> list[bytes | str]:
         """ARGV from the values of all arguments, in the order of `arguments`.
 
-        Raises struct.error for an integer below 0 or above 2^64, and where their number is not the declared one.
+        Raises struct.error for an integer below 0 or above 2^64, and where one stands in the place of a text.
         """
-        integers = [value for value in values if isinstance(value, int)]
-        texts = [value for value in values if not isinstance(value, int)]
-        return [_integers(self.arguments).pack(*integers), *texts]
+        integers = self._integers
+        texts = [value for i, value in enumerate(values) if i not in self._integer_places]
+        return [integers.pack(*[values[i] for i in self._integer_places]), *texts]  # type: ignore[list-item]
 
+    @cached_property
+    def _key_template(self) -> str:
+        return "\n".join(
+            "{{{p}}}:" + _PLACEHOLDER.sub(r"{\1}", key.pattern) for key in self.keys if not key.many
+        )
 
-@cache
-def _key_template(keys: tuple[Key, ...]) -> str:
-    return "\n".join("{{{p}}}:" + _PLACEHOLDER.sub(r"{\1}", key.pattern) for key in keys if not key.many)
+    @cached_property
+    def _integer_places(self) -> dict[int, None]:
+        return {i: None for i, argument in enumerate(self.arguments) if argument.kind == "int"}
 
-
-@cache
-def _integers(arguments: tuple[Argument, ...]) -> struct.Struct:
-    return struct.Struct(f">{sum(argument.kind == 'int' for argument in arguments)}Q")
+    @cached_property
+    def _integers(self) -> struct.Struct:
+        return struct.Struct(f">{len(self._integer_places)}Q")
 
 
 class Scripts:

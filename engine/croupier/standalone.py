@@ -1,7 +1,7 @@
 """Opening a partition on a server without Postgres: the server makes its own fence, and promises what Redis' AOF does.
 
 With Postgres this is the sync daemon's work, since only Postgres knows which epoch was the last. A head that names an
-installation therefore belongs to a Postgres, and is never opened here.
+installation belongs to a Postgres, and is never touched here.
 """
 
 import structlog
@@ -21,16 +21,21 @@ NO_INSTALLATION = ""
 _ATTEMPTS_MAX = 20
 
 
+class BelongsToPostgres(PartitionError):
+    """The partition is kept by a Postgres: without it, this server would promise what it cannot keep."""
+
+
 async def open_without_postgres(
     transport: Transport, scripts: Scripts, economy: Economy, partition: int = 0
 ) -> None:
     """Open the partition for the server on this connection, and put `economy` in force where there is none yet.
 
-    Several workers may do so at once: one of them succeeds and the others find it done. Raises TransportError, and
-    PartitionError where the partition belongs to a Postgres or keeps changing.
+    Several workers may do so at once: one of them succeeds and the others find it done. Raises BelongsToPostgres,
+    PartitionError where the partition keeps changing, TransportError, and CroupierError NOT_READY where it was closed
+    again at once.
     """
     for _ in range(_ATTEMPTS_MAX):
-        head = await read_head(transport, partition)
+        head = await own_head(transport, partition)
         if head is None or not head.fence or head.identity != str(transport.identity):
             await _open(transport, scripts, partition, head)
         elif head.economy:
@@ -43,13 +48,19 @@ async def open_without_postgres(
     raise PartitionError(f"partition {partition} kept changing while it was opened; try again")
 
 
+async def own_head(transport: Transport, partition: int = 0) -> Head | None:
+    """The head of a partition that no Postgres keeps. Raises BelongsToPostgres, PartitionError and TransportError."""
+    head = await read_head(transport, partition)
+    if head is not None and head.installation != NO_INSTALLATION:
+        raise BelongsToPostgres(
+            f"partition {partition} of this Redis belongs to the Postgres of installation {head.installation}: "
+            "set DATABASE_URL"
+        )
+    return head
+
+
 async def _open(transport: Transport, scripts: Scripts, partition: int, head: Head | None) -> None:
     """One attempt. Nothing is done where another opener was faster, which the next look at the head shows."""
-    if head is not None and head.installation != NO_INSTALLATION:
-        raise PartitionError(
-            f"partition {partition} of this Redis belongs to the Postgres of installation {head.installation}: "
-            "set DATABASE_URL and start `croupier sync`"
-        )
     if head is not None and head.fence and not await close(transport, scripts, partition, head):
         return
     epoch = head.epoch + 1 if head is not None else 1
