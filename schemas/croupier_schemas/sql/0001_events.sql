@@ -23,13 +23,14 @@ CREATE TABLE partitions (
     CHECK (epoch <= taken_epoch)
 );
 
--- Every event once. `terms` (msgpack) is what the command was asked to do, `result` what it drew; their forms depend on
+-- Every event once. `created` says that it was its player's first. `terms` (msgpack) is what the command was asked to do, `result` what it drew; their forms depend on
 -- the type. `changes` are its after-images: msgpack, [[key, field, value or nil], ...].
 CREATE TABLE events (
     partition       int NOT NULL,
     epoch           bigint NOT NULL,
     seq             bigint NOT NULL,
     ts_ms           bigint NOT NULL,
+    created         boolean NOT NULL,
     type            text NOT NULL,
     uid             bigint NOT NULL,
     tier            text NOT NULL,

@@ -1,0 +1,102 @@
+"""The application: finds the endpoint of a request, turns what it raises into an error reply, counts and logs."""
+
+from re import compile as regex
+from time import perf_counter
+from typing import Final
+
+import structlog
+from aiohttp import hdrs, web
+from multidict import istr
+
+from croupier.errors import CroupierError
+from croupier_http.cors import Cors
+from croupier_http.errors import failure
+from croupier_http.ids import Ids
+from croupier_http.logs import REQUEST_ID, Limiter
+from croupier_http.replies import Answer, Finisher, Prebuilt
+from croupier_http.routes import Route, Routes
+
+log = structlog.get_logger(__name__)
+
+X_REQUEST_ID: Final = istr("X-Request-Id")
+_is_request_id = regex("[!-~]{1,128}").fullmatch
+
+# After these the rest of the body may still be on its way.
+_CLOSING_CODES: Final = frozenset({"PAYLOAD_TOO_LARGE", "REQUEST_TIMEOUT"})
+# Each of these leaves somebody with an effect that they do not know of: no line about them is left out.
+_ALWAYS_LOGGED: Final = frozenset({"INTERNAL", "OUTCOME_UNKNOWN", "DURABILITY_TIMEOUT"})
+
+
+class App:
+    """Answers requests. `in_flight` counts those that are being answered."""
+
+    def __init__(self, routes: Routes, cors: Cors | None, *, log_requests: bool) -> None:
+        self._routes = routes
+        self._cors = cors
+        self._log_requests = log_requests
+        self._new_id = Ids().new
+        self._limiter = Limiter()
+        self.finisher = Finisher()
+        self.in_flight = 0
+
+    async def handle(self, request: web.BaseRequest) -> Prebuilt:
+        """Answer one request; never raises anything but CancelledError."""
+        started_s = perf_counter()
+        op_id = self._new_id()
+        request_id = request.headers.get(X_REQUEST_ID)
+        if request_id is None or not _is_request_id(request_id):
+            request_id = op_id.hex()
+        REQUEST_ID.set(request_id)
+        route, places = self._routes.find(request.method, request.rel_url.raw_path)
+        close = False
+        self.in_flight += 1
+        try:
+            answer = await route.endpoint.answer(request, op_id, places)
+        except CroupierError as error:
+            answer = self._failed(error, route, request_id, op_id)
+            close = error.code in _CLOSING_CODES or request.content.exception() is not None
+        except Exception as error:
+            internal = CroupierError("INTERNAL")
+            internal.__cause__ = error
+            answer = self._failed(internal, route, request_id, op_id)
+        finally:
+            self.in_flight -= 1
+        headers = f"X-Request-Id: {request_id}\r\n"
+        if route.is_command:
+            headers += f"Op-Id: {op_id.hex()}\r\n"
+        if self._cors is not None:
+            headers += self._cors.headers(request.headers.get(hdrs.ORIGIN))
+        seconds = perf_counter() - started_s
+        route.metrics.answered(answer.status, seconds)
+        if self._log_requests:
+            log.debug("request", operation=route.operation, status=answer.status, ms=round(seconds * 1000, 3))
+        return self.finisher.finish(request, answer, headers, close=close)
+
+    def _failed(self, error: CroupierError, route: Route, request_id: str, op_id: bytes) -> Answer:
+        extra = {} if error.code in _ALWAYS_LOGGED else self._limiter.allow(error.code)
+        if extra is not None:
+            facts = {"operation": route.operation, "code": error.code, "error": error.message, **extra}
+            if route.is_command:
+                facts["op_id"] = op_id.hex()
+            if error.code == "INTERNAL":
+                log.error("request failed", **facts, exc_info=error.__cause__)
+            elif error.kind.status >= 500:
+                log.warning("request failed", **facts)
+            else:
+                log.info("request refused", **facts)
+        return failure(error, request_id)
+
+    def refuse_connection(
+        self, request: web.BaseRequest, status: int, error: BaseException | None
+    ) -> Prebuilt:
+        """The reply to what did not get as far as `handle`, mostly because it is not HTTP; then the connection ends."""
+        request_id = self._new_id().hex()
+        code = "MALFORMED_REQUEST" if status < 500 else "INTERNAL"
+        if code == "INTERNAL":
+            log.error("request failed", request_id=request_id, code=code, exc_info=error)
+        elif (extra := self._limiter.allow(code)) is not None:
+            # The error itself repeats what the client sent, which may hold a token.
+            log.info("request refused", request_id=request_id, code=code, error=type(error).__name__, **extra)
+        answer = failure(CroupierError(code), request_id)
+        self._routes.unknown.metrics.answered(answer.status, 0.0)
+        return self.finisher.finish(request, answer, f"X-Request-Id: {request_id}\r\n", close=True)

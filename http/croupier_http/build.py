@@ -1,0 +1,34 @@
+"""Puts the parts of one worker's application together."""
+
+from croupier.query import Sources
+from croupier.registry import COMMANDS, QUERIES
+from croupier.settings import Settings
+from croupier_http.app import App
+from croupier_http.auth import Authenticator
+from croupier_http.bodies import BODY_TIMEOUT_S
+from croupier_http.cors import Cors
+from croupier_http.endpoints import CommandEndpoint, QueryEndpoint
+from croupier_http.metrics import Sampler
+from croupier_http.pages import Pages
+from croupier_http.routes import Routes
+
+
+def build_app(
+    sources: Sources, settings: Settings, *, body_timeout_s: float = BODY_TIMEOUT_S
+) -> tuple[App, Sampler]:
+    """The application, and what keeps its metrics up to date. Raises SettingsError."""
+    authenticator = Authenticator(settings.jwt_secret_key)
+    cors = Cors.parse(settings.cors_origins)
+    routes = Routes(cors)
+    app = App(routes, cors, log_requests=settings.log_level == "debug")
+    sampler = Sampler(sources.engine.transport, lambda: app.in_flight)
+    for command in COMMANDS:
+        endpoint = CommandEndpoint(command, sources.engine, authenticator, body_timeout_s)
+        routes.add("POST", command.path, endpoint, is_command=True)
+        sampler.tallies.append(endpoint.outcomes)
+    for query in QUERIES:
+        routes.add("GET", query.path, QueryEndpoint(query, sources, authenticator))
+    for path, page in Pages(sources, sampler).endpoints().items():
+        routes.add("GET", path, page)
+    sampler.tallies += [metrics.replies for metrics in routes.metrics.values()]
+    return app, sampler

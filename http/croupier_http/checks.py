@@ -1,0 +1,90 @@
+"""What must hold of the servers behind this one: before it starts, and for it to be ready."""
+
+import asyncio
+from collections.abc import Awaitable
+from importlib import resources
+from typing import Final
+
+import asyncpg
+
+from croupier.engine import Engine
+from croupier.errors import CroupierError
+from croupier.partition import PartitionError, read_head
+from croupier.query import Sources
+from croupier.transport import Transport, TransportError
+
+_OLDEST: Final = {"redis": (7, 0), "valkey": (7, 2)}
+"""The first versions that know `#!lua`, which checks memory and keys before a script starts."""
+
+_CHECK_TIMEOUT_S: Final = 2.0
+
+
+class RedisUnsuitable(Exception):
+    """This Redis must not be used; the message is one line that says why and what to do."""
+
+
+async def check_redis(transport: Transport) -> None:
+    """Check version and eviction policy of the server. Raises RedisUnsuitable, and TransportError."""
+    server = transport.server
+    if server is not None:
+        numbers = tuple(int(part) for part in server.version.split(".")[:2] if part.isdigit())
+        oldest = _OLDEST.get(server.name, _OLDEST["redis"])
+        if numbers < oldest:
+            wanted = " or ".join(f"{name} {first}.{second}" for name, (first, second) in _OLDEST.items())
+            raise RedisUnsuitable(
+                f"{server.name} {server.version} is too old: at least {wanted} is needed (REDIS_URL)"
+            )
+    info = await transport.call("INFO", "memory")
+    assert isinstance(info, bytes)
+    policy = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line).get(
+        "maxmemory_policy"
+    )
+    if policy != "noeviction":
+        raise RedisUnsuitable(
+            f"Redis would evict balances when its memory is full: its maxmemory-policy is {policy}, "
+            "and must be noeviction (CONFIG SET maxmemory-policy noeviction)"
+        )
+
+
+async def readiness(sources: Sources) -> dict[str, str]:
+    """The checks by name, each with `ok` or with what is wrong. All are `ok` when a pull would succeed."""
+    checks = {"redis": _redis(sources.engine), "partition": _partition(sources.engine)}
+    if sources.postgres is not None:
+        checks["postgres"] = _postgres(sources.postgres)
+    results = await asyncio.gather(*map(_outcome, checks.values()))
+    return dict(zip(checks, results, strict=True))
+
+
+async def _outcome(check: Awaitable[None]) -> str:
+    try:
+        async with asyncio.timeout(_CHECK_TIMEOUT_S):
+            await check
+    except TimeoutError:
+        return f"no answer within {_CHECK_TIMEOUT_S:g} s"
+    except CroupierError as error:
+        return error.message
+    except (TransportError, PartitionError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return str(error) or type(error).__name__
+    return "ok"
+
+
+async def _redis(engine: Engine) -> None:
+    await engine.transport.call("PING", timeout_s=_CHECK_TIMEOUT_S)
+
+
+async def _partition(engine: Engine) -> None:
+    head = await read_head(engine.transport, 0)
+    if head is None or not head.fence or head.identity != str(engine.transport.identity):
+        raise CroupierError("NOT_READY", "not open for this Redis: is `croupier sync` running?")
+    await engine.economy()
+
+
+async def _postgres(pool: asyncpg.Pool) -> None:
+    wanted = {file.name for file in resources.files("croupier_schemas").joinpath("sql").iterdir()}
+    try:
+        rows = await pool.fetch("SELECT name FROM schema_migrations")
+    except asyncpg.UndefinedTableError:
+        rows = []
+    missing = {name for name in wanted if name.endswith(".sql")} - {row["name"] for row in rows}
+    if missing:
+        raise CroupierError("NOT_READY", f"{min(missing)} is not applied: run `croupier migrate`")

@@ -1,0 +1,146 @@
+"""From bodies and query strings to request structs."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final, Generic, Never, TypeVar
+
+import msgspec
+
+from croupier.errors import CroupierError
+from croupier_http.aliases import aliases
+from croupier_http.validation import allowed_values, explain, invalid
+
+Request = TypeVar("Request", bound=msgspec.Struct)
+
+_INTEGER_DIGITS_MAX: Final = 40
+
+
+class _Infinite(float):
+    """A number that no type holds, such as 1e400, and the text that it was."""
+
+    text = ""
+
+    @classmethod
+    def of(cls, text: str) -> "_Infinite":
+        number = cls("inf")
+        number.text = text
+        return number
+
+
+class _OutOfRange(Exception):
+    """A member of the body is a number that no type holds; the arguments are the member's name and the number."""
+
+
+class Decoder(Generic[Request]):
+    """Decodes one kind of request.
+
+    A body that uses the names of the struct and is valid is decoded by msgspec straight into it. Only what fails there
+    is looked at again, with aliases, and explained where it remains wrong.
+    """
+
+    def __init__(self, struct: type[Request]) -> None:
+        if not struct.__struct_config__.forbid_unknown_fields:
+            raise TypeError(
+                f"{struct.__name__} would ignore unknown fields; declare forbid_unknown_fields=True"
+            )
+        self.aliases = aliases(struct)
+        self._struct = struct
+        self._decode = msgspec.json.Decoder(struct).decode
+        self._allowed = allowed_values(struct)
+        self._quoted_names = tuple(f'"{name}"'.encode() for name in struct.__struct_encode_fields__)
+
+    def body(self, body: bytes) -> Request:
+        """Decode a body; an empty one counts as `{}`.
+
+        Raises CroupierError MALFORMED_REQUEST, or VALIDATION_ERROR with details.
+        """
+        body = body or b"{}"
+        if not self._may_repeat_a_name(body):
+            try:
+                return self._decode(body)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                pass  # explained below
+        try:
+            document = _parse(body)
+        except _OutOfRange as error:
+            name = self.aliases.get(error.args[0], error.args[0])
+            raise invalid(name, "number out of range", error.args[1], self._allowed.get(name)) from None
+        return self._convert(document, strict=True)
+
+    def query(self, parameters: Iterable[tuple[str, str]]) -> Request:
+        """Convert the parameters of a query, all of them text. Raises CroupierError VALIDATION_ERROR."""
+        pairs = list(parameters)
+        _refuse_repeated(name for name, _ in pairs)
+        return self._convert(dict(pairs), strict=False)
+
+    def _may_repeat_a_name(self, body: bytes) -> bool:
+        """Whether a name may stand there twice, of which msgspec would take the last and say nothing."""
+        for name in self._quoted_names:
+            if body.count(name) > 1:
+                return True
+        return b"\\" in body
+
+    def _convert(self, document: object, *, strict: bool) -> Request:
+        if isinstance(document, dict):
+            document = self._with_names(document)
+        try:
+            return msgspec.convert(document, self._struct, strict=strict)
+        except msgspec.ValidationError as error:
+            raise explain(error, document, self._allowed) from None
+
+    def _with_names(self, document: dict[str, object]) -> dict[str, object]:
+        """The document with names in place of aliases."""
+        named: dict[str, object] = {}
+        for key, value in document.items():
+            name = self.aliases.get(key, key)
+            if name in named:
+                raise invalid(name, f"given more than once, also as `{key}`", value, self._allowed[name])
+            named[name] = value
+        return named
+
+
+def _refuse_repeated(names: Iterable[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise invalid(name, f"given {count} times", None)
+
+
+def _parse(body: bytes) -> object:
+    """JSON as RFC 8259 has it: no NaN, no repeated names, no half surrogate pairs, nothing after the end."""
+    try:
+        document: object = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_members,
+            parse_constant=_refuse_constant,
+            parse_int=_integer,
+            parse_float=_float,
+        )
+        json.dumps(document, ensure_ascii=False).encode("utf-8")  # fails for half a surrogate pair
+    except (ValueError, RecursionError):
+        raise CroupierError("MALFORMED_REQUEST", "The body is not well-formed JSON.") from None
+    return document.text if isinstance(document, _Infinite) else document
+
+
+def _members(pairs: list[tuple[str, object]]) -> Mapping[str, object]:
+    _refuse_repeated(name for name, _ in pairs)
+    for name, value in pairs:
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, _Infinite):
+                raise _OutOfRange(name, number.text)
+    return dict(pairs)
+
+
+def _refuse_constant(name: str) -> Never:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _integer(text: str) -> int | float:
+    """Python makes integers of any length; those that no field takes become floats here, and thereby a wrong type."""
+    return int(text) if len(text) <= _INTEGER_DIGITS_MAX else _float(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    return _Infinite.of(text) if math.isinf(number) else number

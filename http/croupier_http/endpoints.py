@@ -1,0 +1,124 @@
+"""What answers requests: one endpoint per command, per query, and per page of the server itself."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
+
+import asyncpg
+import msgspec
+from aiohttp import hdrs, web
+from multidict import istr
+
+from croupier.command import Caller, Command
+from croupier.engine import Engine
+from croupier.errors import CroupierError
+from croupier.query import Query, Sources
+from croupier_http.auth import Authenticator
+from croupier_http.bodies import read_body
+from croupier_http.cors import Cors
+from croupier_http.decoding import Decoder
+from croupier_http.metrics import COMMANDS, Tally
+from croupier_http.replies import Answer
+from croupier_http.validation import invalid
+
+IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
+IDEMPOTENCY_KEY_PATTERN: Final = "[!-~]{1,255}"
+
+_REPLAYED: Final = "Idempotent-Replayed: true\r\n"
+_is_idempotency_key = re.compile(IDEMPOTENCY_KEY_PATTERN).fullmatch
+_encode = msgspec.json.Encoder().encode
+
+Places = Mapping[str, str]
+
+
+class Endpoint(Protocol):
+    """Answers the requests of one method and path. `places` are the values of the `{names}` in the path."""
+
+    async def answer(self, request: web.BaseRequest, op_id: bytes, places: Places) -> Answer:
+        """Raises CroupierError for what becomes an error reply."""
+
+
+class CommandEndpoint:
+    """Runs a command for the caller named by the token. `op_id` identifies this attempt in events and logs."""
+
+    def __init__(
+        self,
+        command: Command[Any, Any, Any],
+        engine: Engine,
+        authenticator: Authenticator,
+        body_timeout_s: float,
+    ) -> None:
+        self._command = command
+        self._engine = engine
+        self._authenticator = authenticator
+        self._body_timeout_s = body_timeout_s
+        self._decoder = Decoder(command.request)
+        self.outcomes = Tally(COMMANDS, command.name)
+
+    async def answer(self, request: web.BaseRequest, op_id: bytes, _places: Places) -> Answer:
+        headers = request.headers
+        identity = self._authenticator.identify(headers.get(hdrs.AUTHORIZATION))
+        body = await read_body(request, self._body_timeout_s)
+        key = headers.get(IDEMPOTENCY_KEY)
+        if key is not None and not _is_idempotency_key(key):
+            raise invalid("Idempotency-Key", "not a usable key", key, "1 to 255 visible ASCII characters")
+        command_request = self._decoder.body(body)
+        caller = Caller(identity.uid, identity.tier, identity.role, op_id, key or "")
+        try:
+            reply, replayed = await self._engine.execute(self._command, caller, command_request)
+        except CroupierError as error:
+            self.outcomes.count(error.code)
+            raise
+        self.outcomes.count("replayed" if replayed else "ok")
+        return Answer(_encode(reply), headers=_REPLAYED if replayed else "")
+
+
+class QueryEndpoint:
+    """Answers a query from its parameters in the path and in the query string."""
+
+    def __init__(self, query: Query[Any, Any], sources: Sources, authenticator: Authenticator) -> None:
+        self._query = query
+        self._sources = sources
+        self._authenticator = authenticator
+        self._decoder = Decoder(query.params)
+
+    async def answer(self, request: web.BaseRequest, op_id: bytes, places: Places) -> Answer:
+        identity = self._authenticator.identify(request.headers.get(hdrs.AUTHORIZATION))
+        if self._query.access == "admin" and identity.role != "admin":
+            raise CroupierError("FORBIDDEN")
+        params = self._decoder.query([*places.items(), *request.query.items()])
+        caller = Caller(identity.uid, identity.tier, identity.role, op_id)
+        try:
+            return Answer(_encode(await self._query.answer(self._sources, caller, params)))
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+            raise CroupierError("NOT_READY", "Postgres cannot be reached.") from error
+
+
+class Page:
+    """Something that the server says about itself, to anyone."""
+
+    def __init__(self, make: Callable[[], Awaitable[Answer]]) -> None:
+        self._make = make
+
+    async def answer(self, request: web.BaseRequest, op_id: bytes, places: Places) -> Answer:
+        return await self._make()
+
+
+class Preflight:
+    """Tells browsers which requests from other origins a path takes."""
+
+    def __init__(self, cors: Cors, methods: list[str]) -> None:
+        self._headers = cors.preflight(methods)
+
+    async def answer(self, request: web.BaseRequest, op_id: bytes, places: Places) -> Answer:
+        return Answer(b"", headers=self._headers)
+
+
+class Unrouted:
+    """The endpoint of addresses and methods that no other endpoint takes: raises a new error each time."""
+
+    def __init__(self, error: Callable[[], CroupierError]) -> None:
+        self._error = error
+
+    async def answer(self, request: web.BaseRequest, op_id: bytes, places: Places) -> Answer:
+        raise self._error()

@@ -1,0 +1,71 @@
+"""Errors as clients see them: the reply's body and headers, and the page that lists all codes."""
+
+import math
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from croupier.errors import CroupierError
+from croupier_http.replies import Answer
+from croupier_schemas.errors import ERRORS, ErrorKind
+
+_encode = msgspec.json.Encoder().encode
+
+_PAGE_HEAD: Final = """\
+# Error codes
+
+Every error is `application/json`:
+
+```json
+{"detail": "CODE", "code": "CODE", "message": "...", "request_id": "...", ...}
+```
+
+`detail` and `code` are always equal and never change their meaning; `message` is for people and may change. Some codes
+have further members, listed with them. `request_id` is also in the header `X-Request-Id` and in the server's log.
+
+Requests with status 429 or 503 may be repeated after `Retry-After` seconds, with jitter and with the same
+`Idempotency-Key`; those with other 4xx statuses may not, unless the code says so. An error of a command also has the
+header `Op-Id`, under which the server's log and the event log know that one attempt.
+
+This page is generated from `croupier_schemas.errors`; do not edit it.
+"""
+
+
+def error_body(error: CroupierError, request_id: str) -> bytes:
+    """The body of an error's reply."""
+    head = {"detail": error.code, "code": error.code, "message": error.message, "request_id": request_id}
+    return _encode(head | error.fields)
+
+
+def failure(error: CroupierError, request_id: str) -> Answer:
+    """The answer to a request that failed."""
+    headers = ""
+    if error.retry_after_s is not None or error.kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers += f"Retry-After: {max(1, math.ceil(error.retry_after_s or 0))}\r\n"
+    if error.code == "UNAUTHENTICATED":
+        headers += 'WWW-Authenticate: Bearer realm="croupier"\r\n'
+    if error.code == "METHOD_NOT_ALLOWED":
+        headers += f"Allow: {', '.join(_methods(error))}\r\n"
+    return Answer(error_body(error, request_id), error.kind.status, headers=headers)
+
+
+def _methods(error: CroupierError) -> list[str]:
+    methods = error.fields["allow"]
+    assert isinstance(methods, list)
+    return methods
+
+
+def errors_page() -> str:
+    """`docs/errors.md`: one section per code, with its status, its fields and advice on repeating the request."""
+    index = "".join(
+        f"| {kind.status} | [`{kind.code}`](#{kind.code.lower()}) |\n" for kind in ERRORS.values()
+    )
+    sections = "".join(_section(kind) for kind in ERRORS.values())
+    return f"{_PAGE_HEAD}\n| status | code |\n|---|---|\n{index}{sections}"
+
+
+def _section(kind: ErrorKind) -> str:
+    fields = f"- Members: {', '.join(f'`{name}`' for name in kind.fields)}\n" if kind.fields else ""
+    advice = f"- Repeat the request? {kind.retry}\n"
+    return f"\n## {kind.code}\n\n{kind.message}\n\n- Status: {kind.status}\n{fields}{advice}"

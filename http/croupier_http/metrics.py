@@ -1,0 +1,158 @@
+"""All metrics of the HTTP server: their names, and how they are collected over the workers."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Final
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, multiprocess
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from croupier.transport import Transport
+from croupier_schemas.economy import TIERS, Tier
+
+MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Where this is set before the module is imported, all workers keep their metrics in that directory."""
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+
+UNKNOWN_OPERATION: Final = "unknown"
+"""The label of all requests that no operation takes, so that their paths do not become labels."""
+
+HTTP_REQUESTS: Final = Counter("http_requests", "Requests answered.", ["operation", "status"])
+HTTP_SECONDS: Final = Histogram(
+    "http_request_duration_seconds",
+    "Time from a request's headers to its reply.",
+    ["operation"],
+    buckets=(
+        0.0005,
+        0.001,
+        0.002,
+        0.004,
+        0.008,
+        0.016,
+        0.032,
+        0.064,
+        0.128,
+        0.256,
+        0.512,
+        1.024,
+        2.048,
+        4.096,
+    ),
+)
+HTTP_IN_FLIGHT: Final = Gauge(
+    "http_requests_in_flight", "Requests being answered.", multiprocess_mode="livesum"
+)
+COMMANDS: Final = Counter(
+    "game_commands", "Commands given to the engine, by what came of them.", ["command", "outcome"]
+)
+REDIS_IN_FLIGHT: Final = Gauge(
+    "redis_in_flight", "Calls that wait for Redis to answer.", multiprocess_mode="livesum"
+)
+REDIS_RECONNECTS: Final = Counter("redis_reconnects", "Connections to Redis made again after a loss.")
+REDIS_UNKNOWN: Final = Counter("redis_unknown_outcomes", "Calls to Redis whose outcome is unknown.")
+
+_STATUS_LABELS: Final = {status.value: str(status.value) for status in HTTPStatus}
+
+POOL_REMAINING: Final = "game_gacha_pool_remaining"
+DAILY_REMAINING: Final = "game_gacha_daily_remaining"
+
+
+class Tally:
+    """A counter with its last label left open: counted here, and carried over to the counter now and then.
+
+    Where the metrics of several workers are kept in files, that saves a write to a file per request.
+    """
+
+    def __init__(self, counter: Counter, label: str) -> None:
+        self._counter = counter
+        self._label = label
+        self._counts: dict[str, int] = {}
+
+    def count(self, last_label: str) -> None:
+        """Count one."""
+        self._counts[last_label] = self._counts.get(last_label, 0) + 1
+
+    def carry_over(self) -> None:
+        """Add what was counted since to the counter."""
+        counts, self._counts = self._counts, {}
+        for last_label, count in counts.items():
+            self._counter.labels(self._label, last_label).inc(count)
+
+
+class OperationMetrics:
+    """The metrics of one operation, looked up once instead of at every request."""
+
+    def __init__(self, operation: str) -> None:
+        self.replies = Tally(HTTP_REQUESTS, operation)
+        self._observe = HTTP_SECONDS.labels(operation).observe
+
+    def answered(self, status: int, seconds: float) -> None:
+        """Count a reply."""
+        self.replies.count(_STATUS_LABELS[status])
+        self._observe(seconds)
+
+
+class Sampler:
+    """Brings the metrics up to date with what is counted elsewhere."""
+
+    def __init__(self, transport: Transport, requests_in_flight: Callable[[], int]) -> None:
+        self.tallies: list[Tally] = []
+        self._transport = transport
+        self._requests_in_flight = requests_in_flight
+        self._reconnects = 0
+        self._unknown_outcomes = 0
+
+    def sample(self) -> None:
+        """To be called every second or so, before metrics are shown, and at the end."""
+        for tally in self.tallies:
+            tally.carry_over()
+        transport = self._transport
+        HTTP_IN_FLIGHT.set(self._requests_in_flight())
+        REDIS_IN_FLIGHT.set(transport.in_flight)
+        REDIS_RECONNECTS.inc(transport.reconnects - self._reconnects)
+        REDIS_UNKNOWN.inc(transport.unknown_outcomes - self._unknown_outcomes)
+        self._reconnects, self._unknown_outcomes = transport.reconnects, transport.unknown_outcomes
+
+
+class StateGauges(Collector):
+    """Gauges that are read from the state of the game when they are asked for, and not kept by any worker."""
+
+    def __init__(
+        self, pools: Mapping[str, Mapping[str, int]] | None, daily: Mapping[Tier, int] | None
+    ) -> None:
+        """`pools` is remaining stock by banner and rarity, `daily` remaining pulls by tier; None: not to be had now."""
+        self._pools = pools
+        self._daily = daily
+
+    def collect(self) -> Iterable[Metric]:
+        if self._pools is not None:
+            gauge = GaugeMetricFamily(
+                POOL_REMAINING, "Remaining stock of limited rarities.", labels=["banner", "rarity"]
+            )
+            for banner, rarities in self._pools.items():
+                for rarity, remaining in rarities.items():
+                    gauge.add_metric([banner, rarity], remaining)
+            yield gauge
+        if self._daily is not None:
+            gauge = GaugeMetricFamily(
+                DAILY_REMAINING, "Pulls left to the players who pulled today.", labels=["user_tier"]
+            )
+            for tier in TIERS:
+                gauge.add_metric([tier], self._daily.get(tier, 0))
+            yield gauge
+
+
+def exposition(state: StateGauges) -> bytes:
+    """All metrics in Prometheus' text format."""
+    registry = REGISTRY
+    if MULTIPROCESS_VARIABLE in os.environ:
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    of_state = CollectorRegistry()
+    of_state.register(state)
+    return generate_latest(registry) + generate_latest(of_state)

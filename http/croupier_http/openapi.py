@@ -1,0 +1,246 @@
+"""The OpenAPI 3.1 description, made from the declarations of commands, queries and pages."""
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any, Final
+
+import msgspec
+
+from croupier.command import Command
+from croupier.query import Query
+from croupier.registry import COMMANDS, QUERIES
+from croupier_http.aliases import aliases
+from croupier_http.endpoints import IDEMPOTENCY_KEY_PATTERN
+from croupier_http.error_examples import example
+from croupier_http.operations import PAGES, PageRoute, operation_id, placeholders
+from croupier_http.replies import JSON
+from croupier_schemas.errors import ERRORS, ErrorKind
+
+Document = dict[str, Any]
+
+_DESCRIPTION: Final = """\
+The game engine of a free-to-play casino club: virtual tokens only, provably fair, every command atomic.
+
+Members of requests are named in snake_case; their camelCase forms are accepted too. Times named `*_at` are RFC 3339 in
+UTC, those named `*_ms` are Unix times in milliseconds. Repeat requests that failed with 429 or 503 after `Retry-After`,
+with jitter and with the same `Idempotency-Key`; do not repeat those with other 4xx statuses."""
+
+_QUERY_ERRORS: Final = ("UNAUTHENTICATED", "INTERNAL", "NOT_READY")
+_COMMAND_ERRORS: Final = (
+    "MALFORMED_REQUEST", "UNAUTHENTICATED", "REQUEST_TIMEOUT", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE",
+    "VALIDATION_ERROR", "IDEMPOTENCY_KEY_REUSED", "INTERNAL", "NOT_READY", "OVERLOADED", "EXPIRED",
+    "OUTCOME_UNKNOWN",
+)  # fmt: skip
+
+_ERROR_SCHEMA: Final[Document] = {
+    "title": "Error",
+    "type": "object",
+    "description": "What every error answers. Some codes have further members; see the examples.",
+    "properties": {
+        "detail": {"type": "string", "description": "Equal to `code`"},
+        "code": {"type": "string", "pattern": "^[A-Z][A-Z0-9_]*$", "description": "What went wrong"},
+        "message": {"type": "string", "description": "For people; may change"},
+        "request_id": {
+            "type": "string",
+            "description": "As in the header `X-Request-Id` and in the server's log",
+        },
+    },
+    "required": ["detail", "code", "message", "request_id"],
+    "additionalProperties": True,
+}
+
+
+def document() -> Document:
+    """The whole description, in JSON's types."""
+    structs = [struct for command in COMMANDS for struct in (command.request, command.reply)]
+    structs += [struct for query in QUERIES for struct in (query.params, query.reply)]
+    _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    schemas = _portable(schemas)
+    parameters = {query.name: schemas.pop(query.params.__name__, {}) for query in QUERIES}
+    paths: dict[str, Document] = {}
+    for command in COMMANDS:
+        paths.setdefault(command.path, {})["post"] = _command(command)
+    for query in QUERIES:
+        paths.setdefault(query.path, {})["get"] = _query(query, parameters[query.name])
+    for page in PAGES:
+        paths.setdefault(page.path, {})["get"] = _page(page)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Croupier",
+            "version": version("croupier"),
+            "description": _DESCRIPTION,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas, "Error": _ERROR_SCHEMA},
+            "parameters": _PARAMETERS,
+            "headers": _HEADERS,
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "An access token, as `croupier token --user 42` prints one",
+                }
+            },
+        },
+    }
+
+
+_PARAMETERS: Final[Document] = {
+    "RequestId": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "description": "An id of the client's for this request; the reply repeats it, else the server makes one",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    },
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The same key with the same request gives the first reply again, to the last byte; "
+        "with another request it is refused. Keys are per player.",
+        "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY_PATTERN}$"},
+        "example": "7c1d0b5e-pull-1",
+    },
+}
+
+_HEADERS: Final[Document] = {
+    "RequestId": {"description": "Id of the request", "schema": {"type": "string"}},
+    "OpId": {
+        "description": "Id of this attempt at a command",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    },
+    "Replayed": {
+        "description": "`true` where this is the first reply again, and absent otherwise",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "RetryAfter": {"description": "Seconds to wait at least", "schema": {"type": "integer", "minimum": 1}},
+    "Authenticate": {"description": "The scheme that is wanted", "schema": {"type": "string"}},
+}
+
+
+def _command(command: Command[Any, Any, Any]) -> Document:
+    names = aliases(command.request)
+    also = ", ".join(f"`{alias}` for `{name}`" for alias, name in names.items())
+    content: Document = {"schema": _ref("schemas", command.request.__name__)}
+    if command.example is not None:
+        content["example"] = msgspec.to_builtins(command.example)
+    strict = ("DURABILITY_TIMEOUT",) if command.durability == "postgres" else ()
+    return {
+        "operationId": operation_id(command.path),
+        "tags": [command.game],
+        "summary": command.summary,
+        "description": f"Also accepted: {also}." if also else "",
+        "security": [{"bearer": []}],
+        "parameters": [_ref("parameters", "IdempotencyKey"), _ref("parameters", "RequestId")],
+        "requestBody": {
+            "description": "An empty body counts as `{}`.",
+            "required": False,
+            "content": {"application/json": content},
+        },
+        "responses": {
+            "200": _reply(command.reply, {"Op-Id": "OpId", "Idempotent-Replayed": "Replayed"}),
+            **_errors((*_COMMAND_ERRORS, *command.errors, *strict)),
+        },
+    }
+
+
+def _query(query: Query[Any, Any], params: Document) -> Document:
+    required, in_path = params.get("required", []), placeholders(query.path)
+    parameters = [
+        {
+            "name": name,
+            "in": "path" if name in in_path else "query",
+            "required": name in in_path or name in required,
+            **({"description": schema["description"]} if "description" in schema else {}),
+            "schema": schema,
+        }
+        for name, schema in params.get("properties", {}).items()
+    ]
+    own = ("VALIDATION_ERROR",) if parameters else ()
+    admin = ("FORBIDDEN",) if query.access == "admin" else ()
+    return {
+        "operationId": operation_id(query.path),
+        "tags": [query.name.partition(".")[0]],
+        "summary": query.summary,
+        "security": [{"bearer": []}],
+        "parameters": [*parameters, _ref("parameters", "RequestId")],
+        "responses": {
+            "200": _reply(query.reply, {}),
+            **_errors((*_QUERY_ERRORS, *own, *admin, *query.errors)),
+        },
+    }
+
+
+def _page(page: PageRoute) -> Document:
+    schema_type = "object" if page.content_type == JSON else "string"
+    content: Document = {page.content_type: {"schema": {"type": schema_type}}}
+    return {
+        "operationId": operation_id(page.path),
+        "tags": ["server"],
+        "summary": page.summary,
+        "security": [],
+        "parameters": [_ref("parameters", "RequestId")],
+        "responses": {
+            "200": {"description": "OK", "headers": _headers({}), "content": content},
+            **_errors(page.errors),
+        },
+    }
+
+
+def _reply(reply: type[msgspec.Struct], headers: dict[str, str]) -> Document:
+    return {
+        "description": "Done",
+        "headers": _headers(headers),
+        "content": {"application/json": {"schema": _ref("schemas", reply.__name__)}},
+    }
+
+
+def _errors(codes: Iterable[str]) -> dict[str, Document]:
+    """Responses by status, each with an example per code."""
+    by_status: dict[int, list[ErrorKind]] = {}
+    for code in dict.fromkeys(codes):
+        by_status.setdefault(ERRORS[code].status, []).append(ERRORS[code])
+    return {str(status): _error(kinds) for status, kinds in sorted(by_status.items())}
+
+
+def _error(kinds: list[ErrorKind]) -> Document:
+    status = kinds[0].status
+    headers = {"Retry-After": "RetryAfter"} if status in {429, 503} else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Authenticate"
+    return {
+        "description": " or ".join(f"`{kind.code}`" for kind in kinds),
+        "headers": _headers(headers),
+        "content": {
+            "application/json": {
+                "schema": _ref("schemas", "Error"),
+                "examples": {kind.code: {"summary": kind.message, "value": example(kind)} for kind in kinds},
+            }
+        },
+    }
+
+
+def _headers(names: dict[str, str]) -> Document:
+    return {
+        name: _ref("headers", component) for name, component in {"X-Request-Id": "RequestId", **names}.items()
+    }
+
+
+def _portable(schema: Any) -> Any:
+    """A schema whose patterns mean the same in JavaScript, where the end of the text is `$` alone."""
+    if isinstance(schema, dict):
+        return {
+            key: value.replace(r"\Z", "$")
+            if key == "pattern" and isinstance(value, str)
+            else _portable(value)
+            for key, value in schema.items()
+        }
+    return [_portable(each) for each in schema] if isinstance(schema, list | tuple) else schema
+
+
+def _ref(kind: str, name: str) -> Document:
+    return {"$ref": f"#/components/{kind}/{name}"}

@@ -1,0 +1,108 @@
+"""What the server says about itself: health, readiness, metrics, its own description."""
+
+import os
+import time
+from importlib.metadata import version
+
+import asyncpg
+import msgspec
+
+from croupier.errors import CroupierError
+from croupier.gacha.queries import remaining_stock
+from croupier.history import daily_remaining
+from croupier.query import Sources
+from croupier.transport import TransportError
+from croupier_http import docs_page, metrics, openapi
+from croupier_http.checks import readiness
+from croupier_http.endpoints import Page
+from croupier_http.operations import PAGES
+from croupier_http.replies import Answer
+from croupier_schemas.economy import RARITIES, Tier
+
+NO_POSTGRES = (
+    "no DATABASE_URL: no history, no strict durability, and only what Redis' own append-only file keeps"
+)
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Pages:
+    """The pages of one worker."""
+
+    def __init__(self, sources: Sources, sampler: metrics.Sampler) -> None:
+        self._sources = sources
+        self._sampler = sampler
+        self._started_s = time.monotonic()
+        self._openapi = _encode(openapi.document())
+        self._docs = docs_page.page(openapi.document()).encode()
+
+    def endpoints(self) -> dict[str, Page]:
+        """The pages by path, one for each of `PAGES`."""
+        pages = {
+            "/health": self.health,
+            "/ready": self.ready,
+            "/metrics": self.metrics,
+            "/openapi.json": self.openapi,
+            "/docs": self.docs,
+        }
+        return {page.path: Page(pages[page.path]) for page in PAGES}
+
+    async def health(self) -> Answer:
+        """Live: the process answers."""
+        postgres = self._sources.postgres is not None
+        return Answer(
+            _encode(
+                {
+                    "status": "live",
+                    "version": version("croupier"),
+                    "uptime_s": round(time.monotonic() - self._started_s, 3),
+                    "worker_pid": os.getpid(),
+                    "postgres": postgres,
+                    "warnings": [] if postgres else [NO_POSTGRES],
+                }
+            )
+        )
+
+    async def ready(self) -> Answer:
+        """Ready: a pull would succeed. Raises CroupierError NOT_READY with the checks."""
+        checks = await readiness(self._sources)
+        failed = [name for name, outcome in checks.items() if outcome != "ok"]
+        if failed:
+            raise CroupierError(
+                "NOT_READY", f"Not ready: {', '.join(failed)}.", retry_after_s=1, failed=failed, checks=checks
+            )
+        return Answer(_encode({"status": "ready", "checks": checks}))
+
+    async def metrics(self) -> Answer:
+        """Everything for Prometheus; what cannot be asked for right now is left out."""
+        self._sampler.sample()
+        state = metrics.StateGauges(await self._pools(), await self._daily())
+        return Answer(metrics.exposition(state), content_type=metrics.CONTENT_TYPE)
+
+    async def openapi(self) -> Answer:
+        """The description of the API for machines."""
+        return Answer(self._openapi)
+
+    async def docs(self) -> Answer:
+        """The description of the API for people."""
+        return Answer(self._docs, content_type="text/html; charset=utf-8", headers=docs_page.HEADERS)
+
+    async def _pools(self) -> dict[str, dict[str, int]] | None:
+        try:
+            economy = await self._sources.engine.economy()
+            stocks = {name: await remaining_stock(self._sources, economy, name) for name in economy.banners}
+        except (CroupierError, TransportError):
+            return None
+        return {
+            banner: {rarity: left for rarity in RARITIES[:3] if (left := getattr(stock, rarity)) is not None}
+            for banner, stock in stocks.items()
+        }
+
+    async def _daily(self) -> dict[Tier, int] | None:
+        pool, engine = self._sources.postgres, self._sources.engine
+        if pool is None:
+            return None
+        try:
+            return await daily_remaining(pool, engine.zone.day(engine.now_ms()).number)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            return None

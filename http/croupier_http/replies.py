@@ -1,0 +1,85 @@
+"""Replies: what endpoints answer, and how that becomes the bytes of an HTTP response."""
+
+import time
+from collections.abc import Mapping
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import HttpVersion11
+
+JSON: Final = "application/json"
+
+_COMMON = (
+    b"Server: croupier\r\n"
+    b"Cache-Control: no-store\r\n"
+    b"X-Content-Type-Options: nosniff\r\n"
+)  # fmt: skip
+_STATUS_LINES: Final[Mapping[int, bytes]] = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() + _COMMON for status in HTTPStatus
+}
+
+
+class Answer(msgspec.Struct, gc=False):
+    """What an endpoint answers. `headers` are further header lines, each complete with its line end."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = JSON
+    headers: str = ""
+
+
+class Prebuilt(web.StreamResponse):
+    """A response whose bytes are complete when it is made, so that sending it is one write.
+
+    It replaces `web.Response`, which keeps its headers in a dictionary until they are serialised: a fifth of the time
+    that a small reply takes.
+    """
+
+    def __init__(self, data: bytes, status: int, *, keep_alive: bool) -> None:
+        # The base class' constructor makes the header dictionary that is not needed here.
+        self._data = data
+        self._status = status
+        self._keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
+        self._payload_writer = request.writer
+        return request.writer
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        assert self._payload_writer is not None, "prepare() comes first"
+        await self._payload_writer.write_eof(self._data)
+
+
+class Finisher:
+    """Turns answers into responses."""
+
+    def __init__(self) -> None:
+        self._date_s = 0
+        self._date = ""
+        self.closing = False
+        """Set while the server shuts down: connections are then closed after their reply."""
+
+    def finish(self, request: web.BaseRequest, answer: Answer, headers: str, *, close: bool) -> Prebuilt:
+        """The response. `headers` are added to the answer's own; `close` ends the connection after it."""
+        body, keep_alive = answer.body, request.keep_alive and not close and not self.closing
+        if not keep_alive or request.version != HttpVersion11:
+            headers += f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n"
+        lines = (
+            f"Content-Type: {answer.content_type}\r\nContent-Length: {len(body)}\r\n"
+            f"{self._date_line()}{answer.headers}{headers}\r\n"
+        )
+        head = _STATUS_LINES[answer.status] + lines.encode("ascii")
+        return Prebuilt(
+            head if request.method == "HEAD" else head + body, answer.status, keep_alive=keep_alive
+        )
+
+    def _date_line(self) -> str:
+        now_s = int(time.time())
+        if now_s != self._date_s:
+            self._date_s = now_s
+            self._date = f"Date: {formatdate(now_s, usegmt=True)}\r\n"
+        return self._date

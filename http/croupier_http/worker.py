@@ -1,0 +1,140 @@
+"""One worker: a process with an event loop, a connection to Redis, connections to Postgres, and a share of the port."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Final
+
+import asyncpg
+import structlog
+import uvloop
+from aiohttp import web
+
+from croupier.durability import Durability
+from croupier.engine import Engine
+from croupier.query import Sources
+from croupier.settings import Settings, SettingsError
+from croupier_http import logs
+from croupier_http.build import build_app
+from croupier_http.checks import RedisUnsuitable
+from croupier_http.keeper import keep_connected
+from croupier_http.metrics import Sampler
+from croupier_http.pages import NO_POSTGRES
+from croupier_http.preflight import connect_later, load_configured_economy
+from croupier_http.protocol import HttpServer, require_c_parser
+
+log = structlog.get_logger("croupier_http.worker")  # as the main module it would have another name
+
+EXIT_CANNOT_RUN: Final = 2
+SHUTDOWN_TIMEOUT_S: Final = 10.0
+"""How long requests that were begun may take to end. Longer than a command and its durability may take by default."""
+
+_POSTGRES_CONNECTIONS_MAX: Final = 8
+_POSTGRES_TIMEOUT_S: Final = 5.0
+_SAMPLE_INTERVAL_S: Final = 1.0
+CONTROL_VARIABLE: Final = "CROUPIER_CONTROL_FD"
+"""Number of the socket to the supervisor: the worker writes `LISTENING` to it, and stops when the other end closes."""
+LISTENING: Final = b"L"
+
+
+async def run_worker(
+    settings: Settings,
+    stop: asyncio.Event | None = None,
+    *,
+    listening: Callable[[str, int], None] = lambda _host, _port: None,
+) -> None:
+    """Serve until `stop` is set, then finish what was begun and close everything.
+
+    Redis, its partition and Postgres may come later: until then requests are answered with 503. `listening` is called
+    with host and port once connections are accepted. Raises SettingsError, RedisUnsuitable, and OSError where the
+    address cannot be had.
+    """
+    require_c_parser()
+    stop = stop or asyncio.Event()
+    async with _sources(settings) as sources:
+        economy = None if sources.postgres else load_configured_economy(settings)
+        app, sampler = build_app(sources, settings)
+        runner = web.ServerRunner(HttpServer(app), shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, settings.http_host, settings.http_port, reuse_port=True)
+            await site.start()
+            listening(settings.http_host, site.port)
+            await _until_stopped(stop, keep_connected(sources.engine, economy), _keep_sampling(sampler))
+        finally:
+            app.finisher.closing = True
+            await runner.cleanup()
+            sampler.sample()
+
+
+@contextlib.asynccontextmanager
+async def _sources(settings: Settings) -> AsyncIterator[Sources]:
+    """The engine and the connections behind it, closed afterwards."""
+    transport = connect_later(settings)
+    pool, durability = None, None
+    if settings.database_url:
+        pool = await asyncpg.create_pool(
+            settings.database_url,
+            min_size=0,  # nothing is connected before it is needed, so that Postgres may come later
+            max_size=_POSTGRES_CONNECTIONS_MAX,
+            timeout=_POSTGRES_TIMEOUT_S,
+            command_timeout=_POSTGRES_TIMEOUT_S,
+        )
+        durability = Durability(pool, settings.durability_timeout_seconds)
+    else:
+        log.warning(NO_POSTGRES)
+    try:
+        yield Sources(Engine(transport, settings, durability), pool)
+    finally:
+        await transport.close()
+        if pool is not None:
+            pool.terminate()
+
+
+async def _keep_sampling(sampler: Sampler) -> None:
+    while True:
+        sampler.sample()
+        await asyncio.sleep(_SAMPLE_INTERVAL_S)
+
+
+async def _until_stopped(stop: asyncio.Event, *tasks: Coroutine[None, None, None]) -> None:
+    """Run the tasks until `stop` is set, or until one of them fails, whose error is then raised."""
+    running = [asyncio.ensure_future(each) for each in (stop.wait(), *tasks)]
+    done, pending = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def main() -> int:
+    """A worker process, as the supervisor starts it: settings from the environment, one socket to the supervisor."""
+    try:
+        settings = Settings.from_environment(os.environ)
+        logs.configure(settings.log_level)
+        with socket.socket(fileno=int(os.environ[CONTROL_VARIABLE])) as control:
+            uvloop.run(_supervised(settings, control))
+    except (SettingsError, RedisUnsuitable) as error:
+        sys.stderr.write(f"croupier: {error}\n")
+        return EXIT_CANNOT_RUN
+    return 0
+
+
+async def _supervised(settings: Settings, control: socket.socket) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(control, stop.set)  # the supervisor never writes: this is its end
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    try:
+        await run_worker(settings, stop, listening=lambda _host, _port: control.sendall(LISTENING))
+    finally:
+        loop.remove_reader(control)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

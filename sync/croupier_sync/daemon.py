@@ -1,0 +1,112 @@
+"""Owning a partition: one daemon at a time follows it, opens it when it needs that, and survives what goes wrong."""
+
+import asyncio
+from contextlib import suppress
+
+import asyncpg
+import structlog
+
+from croupier.errors import CroupierError
+from croupier.partition import PartitionError
+from croupier.scripts import Scripts
+from croupier.transport import Transport, TransportError
+from croupier_schemas.economy import Economy
+from croupier_sync.errors import Alarm, Superseded
+from croupier_sync.following import Follower
+from croupier_sync.installation import read_installation
+from croupier_sync.limits import (
+    ALARM_POLL_S,
+    DEFAULT_LIMITS,
+    LOCK_POLL_S,
+    RETRY_PAUSE_MAX_S,
+    RETRY_PAUSE_MIN_S,
+    Limits,
+)
+from croupier_sync.opening import Opener
+from croupier_sync.pause import Backoff, pause
+from croupier_sync.postgres import connect, disconnect, is_away, try_lock
+from croupier_sync.projector import Projector
+from croupier_sync.push import push
+from croupier_sync.server import Server
+from croupier_sync.status import Status
+
+log = structlog.get_logger(__name__)
+
+
+class PartitionSync:
+    """The sync of one partition. Any number of daemons may run it: one works, the others wait for its turn to end.
+
+    `economy` is put in force where there is none yet. The transport must be open.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        database_url: str,
+        partition: int,
+        economy: Economy,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._transport = transport
+        self._database_url = database_url
+        self._partition = partition
+        self._economy = economy
+        self._limits = limits
+        self._scripts = Scripts()
+        self._backoff = Backoff(RETRY_PAUSE_MIN_S, RETRY_PAUSE_MAX_S)
+        self.projector = Projector()
+        self.status = Status(partition)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow the partition until `stop` is set; a batch that has begun is finished. What fails is tried again."""
+        while not stop.is_set():
+            try:
+                await self._take_turn(stop)
+            except Superseded as error:
+                log.info("partition given up", partition=self._partition, detail=str(error))
+            except Exception as error:
+                if not isinstance(error, TransportError) and not is_away(error):
+                    log.exception("sync failed", partition=self._partition)
+                self.status.change("unreachable", str(error) or repr(error))
+            await self._backoff.pause(stop)
+        self.status.change("ended")
+
+    async def _take_turn(self, stop: asyncio.Event) -> None:
+        """Wait until no other daemon has the partition, then follow it."""
+        Server(self._transport)  # while Redis is away, leave Postgres and the lock to others
+        connection = await connect(self._database_url)
+        try:
+            while not stop.is_set():
+                if await try_lock(connection, self._partition):
+                    await self._own(connection, stop)
+                    return
+                self.status.change("waiting")
+                await pause(stop, LOCK_POLL_S)
+        finally:
+            await disconnect(connection)
+
+    async def _own(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
+        """Follow as the owner. An alarm stops the partition, and is looked at again until its cause is gone."""
+        while not stop.is_set():
+            try:
+                await self._open_and_follow(connection, stop)
+            except Alarm as alarm:
+                self.status.change("stopped", str(alarm), reason=alarm.reason)
+                await pause(stop, ALARM_POLL_S)
+            except PartitionError as error:
+                self.status.change("stopped", str(error), reason="partition")
+                await pause(stop, ALARM_POLL_S)
+
+    async def _open_and_follow(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
+        server = Server(self._transport)
+        opener = Opener(connection, self._scripts, self.projector, self._partition, self._limits.batch_max)
+        head = await opener.open(server, await read_installation(connection))
+        self._backoff.reset()
+        if not head.economy:
+            with suppress(CroupierError):  # closed again meanwhile: the next turn opens it
+                await push(self._transport, connection, self._economy)
+            return
+        follower = Follower(
+            server, head, connection, self._scripts, self.projector, self._limits, self.status
+        )
+        await follower.follow(stop)

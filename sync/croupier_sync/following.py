@@ -1,0 +1,107 @@
+"""Carrying the events of an open partition to Postgres."""
+
+import asyncio
+
+import asyncpg
+
+from croupier.partition import Head, close, read_head
+from croupier.scripts import Scripts
+from croupier_schemas import keys
+from croupier_schemas.events import Event, EventId
+from croupier_sync.batch import apply
+from croupier_sync.errors import Alarm, Superseded
+from croupier_sync.limits import READ_PAUSE_MAX_S, READ_PAUSE_MIN_S, Limits
+from croupier_sync.outbox import CursorMissing, diagnosis, read_after, trim
+from croupier_sync.pause import Backoff
+from croupier_sync.position import Position, read_position
+from croupier_sync.projector import Projector
+from croupier_sync.server import Server
+from croupier_sync.status import Status
+
+
+class Follower:
+    """Follows the outbox that one head names, on one server."""
+
+    def __init__(
+        self,
+        server: Server,
+        head: Head,
+        connection: asyncpg.Connection,
+        scripts: Scripts,
+        projector: Projector,
+        limits: Limits,
+        status: Status,
+    ) -> None:
+        self._server = server
+        self._head = head
+        self._connection = connection
+        self._scripts = scripts
+        self._projector = projector
+        self._limits = limits
+        self._status = status
+        self._partition = status.partition
+        self._stream = keys.outbox(status.partition, head.fence)
+        self._since_trim = limits.trim_every
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        """Return when `stop` is set, when the head is no longer this one, or when the connection to Redis is another.
+
+        Raises Alarm, with the partition closed, where Redis does not hold what Postgres holds; Superseded where
+        another daemon has moved the cursor.
+        """
+        position = await read_position(self._connection, self._partition)
+        idle = Backoff(READ_PAUSE_MIN_S, READ_PAUSE_MAX_S)
+        while not stop.is_set() and self._server.is_current:
+            try:
+                events = await self._read(position)
+                if events is None:
+                    return
+                if events:
+                    position = await apply(self._connection, self._projector, position, events)
+            except Alarm:
+                await self._close(position)
+                raise
+            self._status_at(position, len(events))
+            if events:
+                idle.reset()
+                await self._trim(len(events))
+            if len(events) < self._limits.batch_max:
+                await idle.pause(stop)
+
+    async def _read(self, position: Position) -> list[Event] | None:
+        """What follows the cursor; None when the head has changed, as a push of an economy changes it."""
+        try:
+            return await read_after(self._server.transport, self._stream, position, self._limits.batch_max)
+        except CursorMissing:
+            alarm = await diagnosis(self._server.transport, self._stream, position)
+        # Looked at afterwards: what was read counts only if the stream had this name all the while.
+        if await read_head(self._server, self._partition) != self._head:
+            return None
+        raise alarm
+
+    async def _close(self, position: Position) -> None:
+        """Close the partition, so that nothing more is acknowledged on a log that Postgres cannot follow.
+
+        But a daemon that has lost the partition without knowing it sees such a log too: Postgres' word decides.
+        """
+        if (await read_position(self._connection, self._partition)).cursor != position.cursor:
+            raise Superseded(f"the cursor of partition {self._partition} was moved by another daemon")
+        await close(self._server, self._scripts, self._partition, self._head)
+
+    async def _trim(self, applied: int) -> None:
+        self._since_trim += applied
+        if self._since_trim >= self._limits.trim_every:
+            await trim(
+                self._server.transport,
+                self._connection,
+                self._stream,
+                self._partition,
+                self._limits.outbox_kept,
+            )
+            self._since_trim = 0
+
+    def _status_at(self, position: Position, applied: int) -> None:
+        self._status.change("following")
+        self._status.applied += applied
+        if position.cursor is not None:
+            self._status.last_event = EventId(self._partition, position.cursor.epoch, position.cursor.seq)

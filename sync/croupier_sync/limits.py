@@ -1,0 +1,25 @@
+"""How much at a time, and how often."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`batch_max`: events that one transaction takes. `outbox_kept`: entries that trimming leaves up to the cursor."""
+
+    batch_max: int = 5_000
+    outbox_kept: int = 10_000
+
+    @property
+    def trim_every(self) -> int:
+        """Events between two trimmings."""
+        return max(1, self.outbox_kept // 10)
+
+
+DEFAULT_LIMITS = Limits()
+
+LOCK_POLL_S = 0.1
+ALARM_POLL_S = 1.0
+# The shorter pause also when events keep coming: a batch that waits a little is larger, and cheaper per event.
+READ_PAUSE_MIN_S, READ_PAUSE_MAX_S = 0.01, 0.05
+RETRY_PAUSE_MIN_S, RETRY_PAUSE_MAX_S = 0.1, 5.0

@@ -1,0 +1,120 @@
+"""Opening a partition: at the first start, after every start of Redis, after an alarm.
+
+Postgres wins: only what it holds, or what extends that without a gap, is carried into a new epoch. The steps are
+close, drain, take the epoch, open. Each may be the last one that happens: the next opener begins again with the first.
+Several openers at once are harmless: each step compares what it was decided on, in the place that it changes.
+"""
+
+import asyncpg
+import structlog
+
+from croupier import partition as partitions
+from croupier.partition import Head, PartitionError
+from croupier.scripts import Scripts
+from croupier_schemas import keys
+from croupier_sync.batch import apply
+from croupier_sync.errors import Alarm
+from croupier_sync.installation import Installation
+from croupier_sync.outbox import CursorMissing, diagnosis, read_after
+from croupier_sync.position import Position, read_position, take_epoch
+from croupier_sync.projector import Projector
+from croupier_sync.server import Server
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS_MAX = 20
+
+
+class Opener:
+    """Opens one partition. `batch_max` is the number of events that one transaction takes."""
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection,
+        scripts: Scripts,
+        projector: Projector,
+        partition: int,
+        batch_max: int,
+    ) -> None:
+        self._connection = connection
+        self._scripts = scripts
+        self._projector = projector
+        self._partition = partition
+        self._batch_max = batch_max
+
+    async def open(self, server: Server, installation: Installation) -> Head:
+        """The head of the partition, open for this server.
+
+        Raises Alarm, with the partition closed, where Redis does not hold what Postgres holds; InstallationMismatch
+        and PartitionError with nothing changed; Superseded where another opener was faster.
+        """
+        for _ in range(ATTEMPTS_MAX):
+            head = await partitions.read_head(server, self._partition)
+            installation.require(self._partition, head)
+            if head is not None and is_open(head, server.identity):
+                return head
+            # Read before the partition is closed: an epoch that another opener takes later makes ours fail.
+            position = await read_position(self._connection, self._partition)
+            if head is not None and not await partitions.close(server, self._scripts, self._partition, head):
+                continue
+            try:
+                position = await self._drain(server, position)
+            except Alarm:
+                # Another opener may have given the outbox its name back while it was read.
+                now = await partitions.read_head(server, self._partition)
+                if now is not None and now.fence:
+                    continue
+                raise
+            await self._require_clock(server, position)
+            await self._begin(server, installation, head, position)
+        raise PartitionError(f"partition {self._partition} kept changing while it was opened")
+
+    async def _drain(self, server: Server, position: Position) -> Position:
+        """Apply what the closed outbox has beyond the cursor; then it ends with the cursor, or both are empty."""
+        stream = keys.outbox_closed(self._partition)
+        while True:
+            try:
+                events = await read_after(server.transport, stream, position, self._batch_max)
+            except CursorMissing:
+                raise await diagnosis(server.transport, stream, position) from None
+            if not events:
+                return position
+            position = await apply(self._connection, self._projector, position, events)
+
+    async def _require_clock(self, server: Server, position: Position) -> None:
+        """Times and days of events never go back."""
+        time = await server.call("TIME")
+        assert isinstance(time, list)
+        now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
+        if position.cursor is not None and now_ms < position.cursor.ts_ms:
+            raise Alarm(
+                "clock_behind",
+                f"the clock of the Redis server is {position.cursor.ts_ms - now_ms} ms behind the last event: "
+                "set it, or wait",
+            )
+
+    async def _begin(
+        self, server: Server, installation: Installation, head: Head | None, position: Position
+    ) -> None:
+        """Take an epoch in Postgres and open it in Redis, unless anything has changed there."""
+        epoch = position.epoch_for(server.identity)
+        if epoch is None:
+            epoch = await take_epoch(self._connection, position, server.identity)
+        opened = await partitions.open_epoch(
+            server,
+            self._scripts,
+            self._partition,
+            identity=server.identity,
+            head=head,
+            epoch=epoch,
+            installation=installation.id,
+            last_entry=position.cursor.entry if position.cursor else "",
+        )
+        if opened:
+            log.info("partition opened", partition=self._partition, epoch=epoch, server=server.identity)
+
+
+def is_open(head: Head, identity: str) -> bool:
+    """Whether the partition is open for this server, under the name that its head asks for."""
+    expected = partitions.fence(identity, head.epoch, head.economy, head.schema)
+    return head.identity == identity and head.fence == expected

@@ -1,0 +1,127 @@
+"""Reading the outbox: what follows the cursor, with proof that it does, and trimming what Postgres holds."""
+
+from typing import Any
+
+import asyncpg
+
+from croupier.transport import Transport
+from croupier_schemas.events import Event, decode_entry
+from croupier_sync.errors import Alarm
+from croupier_sync.position import Cursor, Position
+
+READ_TIMEOUT_S = 10.0
+
+_KEPT_FROM = """
+SELECT epoch, seq FROM events WHERE partition = $1 ORDER BY epoch DESC, seq DESC OFFSET $2 LIMIT 1
+"""
+
+
+class CursorMissing(Exception):
+    """The stream does not hold the cursor's entry: it has another name now, or `diagnosis` says what is wrong."""
+
+
+async def read_after(transport: Transport, stream: str, position: Position, count_max: int) -> list[Event]:
+    """At most `count_max` events of one epoch that follow the cursor without a gap; empty when there are none.
+
+    The cursor's own entry is read again and must be the event that Postgres remembers. Raises CursorMissing, and
+    Alarm for a fork, a gap, an entry that is no event, or a log that Postgres knows nothing of.
+    """
+    cursor = position.cursor
+    start, count = (cursor.entry, count_max + 1) if cursor else ("-", count_max)
+    entries = await _entries(transport, "XRANGE", stream, start, "+", "COUNT", count)
+    if cursor is not None and (not entries or entries[0][0] != cursor.entry.encode()):
+        raise CursorMissing
+    events = [_decode(position.partition, entry, fields) for entry, fields in entries]
+    if cursor is None:
+        _require_first(events, position)
+    elif events.pop(0).header.op_id != cursor.op_id:
+        raise Alarm(
+            "fork",
+            f"event {position.partition}-{cursor.entry} is not the one that Postgres holds under this id: "
+            "this Redis is on a fork of the log",
+        )
+    return _of_one_epoch(events, position)
+
+
+async def diagnosis(transport: Transport, stream: str, position: Position) -> Alarm:
+    """What it means that `stream`, which is the partition's outbox, does not hold the cursor's entry."""
+    cursor = position.cursor
+    assert cursor is not None
+    name = f"{position.partition}-{cursor.entry}"
+    first = await _entries(transport, "XRANGE", stream, "-", "+", "COUNT", 1)
+    last = await _entries(transport, "XREVRANGE", stream, "+", "-", "COUNT", 1)
+    if not first or not last:
+        return Alarm(
+            "redis_empty",
+            f"Redis has no event and Postgres has events up to {name}: "
+            "start Redis with its data, or build it from Postgres",
+        )
+    if _number(last[0][0]) < cursor[:2]:
+        return Alarm(
+            "redis_behind",
+            f"Redis ends at event {position.partition}-{last[0][0].decode()} and Postgres at {name}: "
+            "Redis has lost the end of its log",
+        )
+    if _number(first[0][0]) > cursor[:2]:
+        return Alarm(
+            "postgres_old",
+            f"Postgres ends at event {name} and the outbox begins only at "
+            f"{position.partition}-{first[0][0].decode()}: this Postgres is an old copy",
+        )
+    return Alarm(
+        "fork", f"the outbox has events around {name}, and not that one: this Redis is on a fork of the log"
+    )
+
+
+async def trim(
+    transport: Transport, connection: asyncpg.Connection, stream: str, partition: int, kept: int
+) -> None:
+    """Drop the entries that Postgres holds, all but the last `kept` of them."""
+    oldest = await connection.fetchrow(_KEPT_FROM, partition, kept - 1)
+    if oldest is not None:
+        await transport.call(
+            "XTRIM", stream, "MINID", f"{oldest['epoch']}-{oldest['seq']}", timeout_s=READ_TIMEOUT_S
+        )
+
+
+async def _entries(transport: Transport, *command: str | int) -> list[Any]:
+    reply = await transport.call(*command, timeout_s=READ_TIMEOUT_S)
+    assert isinstance(reply, list)
+    return reply
+
+
+def _number(entry: bytes) -> tuple[int, int]:
+    epoch, _, seq = entry.partition(b"-")
+    return int(epoch), int(seq)
+
+
+def _decode(partition: int, entry: bytes, fields: list[bytes]) -> Event:
+    try:
+        return decode_entry(partition, entry, fields)
+    except (ValueError, OverflowError) as error:
+        raise Alarm("not_an_event", f"partition {partition}: {error}") from error
+
+
+def _require_first(events: list[Event], position: Position) -> None:
+    """Without a cursor the log must begin with the first event of an epoch that this Postgres has handed out."""
+    if events and (events[0].id.seq != 0 or events[0].id.epoch > position.taken_epoch):
+        raise Alarm(
+            "postgres_empty",
+            f"Postgres has no event and Redis has events from {events[0].id} on: "
+            "use the Postgres that belongs to it, or restore that from its backup",
+        )
+
+
+def _of_one_epoch(events: list[Event], position: Position) -> list[Event]:
+    """The events up to the end of the first one's epoch. Raises Alarm at a gap."""
+    before: Cursor | None = position.cursor
+    for index, event in enumerate(events):
+        epoch, seq = event.id.epoch, event.id.seq
+        expected = 0 if before is None or epoch > before.epoch else before.seq + 1
+        if seq != expected:
+            after = f"{position.partition}-{before.entry}" if before else "the beginning"
+            raise Alarm("gap", f"event {event.id} follows {after}: events between them are missing")
+        if index > 0 and epoch > events[0].id.epoch:
+            return events[:index]
+        before = Cursor.at(event)
+    return events

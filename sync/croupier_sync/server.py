@@ -1,0 +1,38 @@
+"""Which server the daemon is talking to: what was decided on one must not be done on another."""
+
+from collections.abc import Sequence
+
+from croupier.scripts import Script
+from croupier.transport import Transport, Unavailable
+
+
+class Server:
+    """One Redis server: the transport for as long as it has the connection on which the identity was learned.
+
+    Raises Unavailable once that connection is gone.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        if transport.identity is None:
+            raise Unavailable("Redis is not connected")
+        self.transport = transport
+        self.identity = str(transport.identity)
+        self._connection_number = transport.connection_number
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the transport still has that connection."""
+        return (
+            self.transport.connection_number == self._connection_number
+            and self.transport.identity is not None
+        )
+
+    async def call(self, *args: bytes | str | int) -> object:
+        """Send one command."""
+        if not self.is_current:
+            raise Unavailable("the connection to Redis was lost")
+        return await self.transport.call(*args)
+
+    async def run(self, script: Script, keys: Sequence[bytes | str], args: Sequence[bytes | str]) -> object:
+        """Run a script on this very server or not at all."""
+        return await self.transport.run(script, keys, args, connection_number=self._connection_number)

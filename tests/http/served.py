@@ -1,0 +1,94 @@
+"""A whole server as its users start it: a supervisor process with its workers."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+
+from croupier.settings import Settings
+from tests.http.support import DEADLINE_S, Client, until
+
+_PROGRAM = """
+import os, sys
+from croupier.settings import Settings
+from croupier_http.server import run
+sys.exit(run(Settings.from_environment(os.environ)))
+"""
+
+
+class Server:
+    """A running server: its process, and what it has logged so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.lines.append(line.decode().rstrip())
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The logged events of that name."""
+        found = [json.loads(line) for line in self.lines if line.startswith("{")]
+        return [event for event in found if event["event"] == name]
+
+    async def event(self, name: str) -> dict[str, Any]:
+        """Wait for an event to be logged."""
+
+        async def logged() -> bool:
+            return bool(self.events(name))
+
+        await until(logged, f"the event {name!r} in {self.lines}")
+        return self.events(name)[0]
+
+    async def ended(self) -> int:
+        """Wait for the end of the process, and for the rest of its log; the exit code."""
+        async with asyncio.timeout(DEADLINE_S):
+            code = await self.process.wait()
+            await self._reading
+        return code
+
+
+async def start(settings: Settings, **environment: str) -> Server:
+    """Start a server; further variables are added to its environment."""
+    variables = {
+        "REDIS_URL": settings.redis_url,
+        "DATABASE_URL": settings.database_url,
+        "JWT_SECRET_KEY": settings.jwt_secret_key,
+        "CROUPIER_MASTER_KEYS": settings.master_keys,
+        "CROUPIER_HTTP_PORT": str(settings.http_port),
+        "CROUPIER_WORKERS": str(settings.workers),
+        "CROUPIER_LOG_LEVEL": settings.log_level,
+        "CROUPIER_CORS_ORIGINS": settings.cors_origins,
+        "CROUPIER_ECONOMY": settings.economy,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _PROGRAM,
+        env=os.environ | variables | environment,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    return Server(process)
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings, **environment: str) -> AsyncIterator[tuple[Server, Client]]:
+    """A server that listens; asked to stop, and its end awaited, when the block is left."""
+    server = await start(settings, **environment)
+    try:
+        url = (await server.event("listening"))["url"]
+        # Each request on a connection of its own, so that all workers get some.
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+            yield server, Client(url, session)
+    finally:
+        if server.process.returncode is None:
+            server.process.terminate()
+        await server.ended()

@@ -1,0 +1,121 @@
+"""The description of the API: complete, consistent, and true."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from croupier.registry import COMMANDS, QUERIES
+from croupier_http.error_examples import example
+from croupier_http.openapi import document
+from croupier_schemas.errors import ERRORS
+from tests.http.support import PULL, Client
+
+
+@pytest.fixture(scope="module")
+def description() -> dict[str, Any]:
+    return document()
+
+
+def operations(description: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method.upper(), path, operation)
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def walk(value: Any) -> list[dict[str, Any]]:
+    """All objects in it."""
+    if isinstance(value, dict):
+        return [value, *(found for each in value.values() for found in walk(each))]
+    return [found for each in value for found in walk(each)] if isinstance(value, list | tuple) else []
+
+
+def test_given_the_declarations_when_described_then_every_one_has_its_operation(
+    description: dict[str, Any],
+) -> None:
+    described = {(method, path) for method, path, _ in operations(description)}
+
+    assert {("POST", command.path) for command in COMMANDS} <= described
+    assert {("GET", query.path) for query in QUERIES} <= described
+    pull = description["paths"][PULL]["post"]
+    assert pull["operationId"] == "games_gacha_pull_v1"
+
+
+def test_given_the_description_when_read_then_ids_are_unique_and_every_reference_resolves(
+    description: dict[str, Any],
+) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations(description)]
+    assert len(ids) == len(set(ids))
+    for each in walk(description):
+        if "$ref" in each:
+            target: Any = description
+            for step in each["$ref"].removeprefix("#/").split("/"):
+                target = target[step]
+            assert isinstance(target, dict)
+
+
+def test_given_an_operation_when_read_then_it_has_what_openapi_requires(description: dict[str, Any]) -> None:
+    assert description["openapi"].startswith("3.1.")
+    assert {"title", "version"} <= description["info"].keys()
+    for _, path, operation in operations(description):
+        assert operation["summary"]
+        assert operation["responses"]
+        for response in operation["responses"].values():
+            assert response["description"]
+        places = [each["name"] for each in operation["parameters"] if each.get("in") == "path"]
+        assert all(f"{{{name}}}" in path for name in places)
+        assert path.count("{") == len(places)
+        assert all(each.get("required") for each in operation["parameters"] if each.get("in") == "path")
+        assert operation["security"] in ([], [{"bearer": []}])
+    # What JSON has no words for would make the document unreadable for others.
+    assert msgspec.json.decode(msgspec.json.encode(description)) == description
+    assert not [each for each in walk(description) if r"\Z" in str(each.get("pattern", ""))]
+
+
+def test_given_every_error_code_when_described_then_its_example_has_all_its_members() -> None:
+    for kind in ERRORS.values():
+        body = example(kind)
+        assert body["code"] == body["detail"] == kind.code
+        assert set(kind.fields) <= body.keys()
+
+
+def test_given_a_command_when_described_then_its_errors_and_the_common_ones_have_examples(
+    description: dict[str, Any],
+) -> None:
+    for command in COMMANDS:
+        responses = description["paths"][command.path]["post"]["responses"]
+        codes = {
+            code: int(status)
+            for status, response in responses.items()
+            for code in response["content"]["application/json"].get("examples", {})
+        }
+        common = (
+            "UNAUTHENTICATED",
+            "UNSUPPORTED_MEDIA_TYPE",
+            "VALIDATION_ERROR",
+            "OUTCOME_UNKNOWN",
+            "NOT_READY",
+        )
+        for code in (*command.errors, *common):
+            assert codes[code] == ERRORS[code].status
+
+
+async def test_given_a_running_server_when_called_as_described_then_no_operation_is_unknown(
+    client: Client,
+) -> None:
+    description = (await client.get("/openapi.json", bearer="")).json
+    assert description == msgspec.json.decode(msgspec.json.encode(document()))
+
+    for method, path, operation in operations(description):
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+        path = path.replace("{event_id}", "0-1-999")
+        if method == "POST":
+            reply = await client.post(path, body)
+        else:
+            reply = await client.get(path)
+        assert str(reply.status) in operation["responses"], (path, reply.body)
+        assert reply.status == 200 or reply.json["code"] == "RECEIPT_NOT_FOUND"
+        media_type = reply.headers["Content-Type"].partition(";")[0]
+        assert media_type in operation["responses"][str(reply.status)]["content"]

@@ -1,0 +1,35 @@
+"""Fixtures for the tests of the sync daemon."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from croupier.transport import Transport
+from croupier_sync.migrations import migrate
+from tests.sync.support import Casino
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to a new database without tables."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def transport(redis_url: str) -> AsyncIterator[Transport]:
+    transport = Transport(redis_url)
+    await transport.open()
+    yield transport
+    await transport.close()
+
+
+@pytest.fixture
+async def casino(
+    redis_url: str, database_url: str, transport: Transport, connection: asyncpg.Connection
+) -> Casino:
+    """An empty Redis and a Postgres with its tables; nothing runs yet."""
+    await migrate(connection)
+    return Casino.of(redis_url, database_url, transport, connection)

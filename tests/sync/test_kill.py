@@ -1,0 +1,59 @@
+"""A daemon killed between any two steps leaves Postgres equal to the log once it is started again."""
+
+import multiprocessing
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.sync.killed import Case, When, captured, main
+from tests.sync.support import TABLES, Casino
+
+PARTS = 4
+STEPS_MIN = 60
+
+_RESET = (
+    *(f"DELETE FROM {table}" for table in TABLES if table != "partitions"),
+    "UPDATE partitions SET epoch = NULL, seq = NULL, op_id = NULL, ts_ms = NULL, taken_epoch = 0, taken_identity = ''",
+)
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["tests.sync.killed"])
+
+
+def _run(case: Case) -> int | None:
+    process = _processes.Process(target=main, args=(case,))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+@pytest.mark.parametrize("when", ["before", "sent"])
+@pytest.mark.parametrize("part", range(PARTS))
+async def test_given_a_daemon_killed_at_any_step_when_started_again_then_postgres_equals_the_log(
+    casino: Casino, tmp_path: Path, part: int, when: When
+) -> None:
+    step = part + 1
+    while True:
+        await casino.transport.call("FLUSHALL")
+        await casino.connection.execute("; ".join(_RESET))
+        case = Case(casino.redis_url, casino.database_url, tmp_path / f"log-{step}", step, when)
+        exit_code = _run(case)
+        if exit_code == -signal.SIGKILL:
+            assert _run(case._replace(step=-1)) == 0
+        await _require_postgres_is_the_log(casino, case.captured)
+        if exit_code == 0:
+            break  # the run has fewer steps than that
+        assert exit_code == -signal.SIGKILL
+        step += PARTS
+    assert step > STEPS_MIN
+
+
+async def _require_postgres_is_the_log(casino: Casino, path: Path) -> None:
+    log = captured(path)
+    pulls = sum(event.header.type == "gacha.pulled" for event in log)
+    await casino.require_events_are(log)
+    await casino.require_mirror()
+    await casino.require_ledger_adds_up()
+    assert await casino.connection.fetchval("SELECT count(*) FROM game_history") == pulls
+    assert await casino.connection.fetchval("SELECT count(*) FROM projection_failures") == 0

@@ -1,0 +1,193 @@
+"""Opening a partition: whose word counts, and when nobody's does."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from croupier.errors import CroupierError
+from croupier.partition import close, open_epoch
+from croupier.scripts import Scripts
+from croupier.transport import Transport, Unavailable
+from croupier_cli.embedded import Valkey
+from croupier_sync.errors import Superseded
+from croupier_sync.installation import read_installation
+from croupier_sync.migrations import migrate
+from croupier_sync.opening import Opener, is_open
+from croupier_sync.position import read_position, take_epoch
+from croupier_sync.projector import Projector
+from croupier_sync.server import Server
+from tests.sync.support import OTHER_SERVER, PARTITION, Casino, until
+
+
+async def test_given_empty_servers_when_started_then_epoch_1_is_opened_and_the_economy_is_in_force(
+    casino: Casino,
+) -> None:
+    async with casino.daemon():
+        head = await casino.until_open()
+        await casino.until_caught_up()
+    assert head.epoch == 1
+    assert head.installation == (await read_installation(casino.connection)).id
+    assert is_open(head, str(casino.transport.identity))
+    assert [event.header.type for event in await casino.log()] == ["epoch.opened", "economy.changed"]
+
+
+async def test_given_a_partition_that_is_open_when_a_daemon_starts_again_then_it_goes_on_in_the_same_epoch(
+    casino: Casino,
+) -> None:
+    await casino.have_played()
+    await casino.pull(1)
+    async with casino.daemon():
+        await casino.until_caught_up()
+    assert {event.id.epoch for event in await casino.log()} == {1}
+
+
+async def test_given_redis_restarted_with_its_data_when_followed_then_the_rest_is_drained_and_a_new_epoch_begins(
+    database_url: str, connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await migrate(connection)
+    for epoch in (1, 2, 3):
+        with Valkey.start(tmp_path / "valkey") as server:
+            transport = Transport(server.url)
+            await transport.open()
+            casino = Casino.of(server.url, database_url, transport, connection)
+            async with casino.daemon():
+                head = await casino.until_open()
+                await casino.pull(1)
+                await casino.until_caught_up()
+            await casino.pull(2)  # nobody follows: the next epoch's daemon finds it in the closed outbox
+            await transport.close()
+        assert head.epoch == epoch
+    rows = await connection.fetch("SELECT epoch, type FROM events ORDER BY epoch, seq")
+    in_epoch_2 = [row["type"] for row in rows if row["epoch"] == 2]
+    assert in_epoch_2 == ["epoch.opened", "gacha.pulled", "gacha.pulled"]
+    assert await connection.fetchval("SELECT count(*) FROM game_history") == 5
+
+
+async def test_given_redis_restarting_under_a_running_daemon_when_back_then_pulls_succeed_again(
+    database_url: str, connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await migrate(connection)
+    server = Valkey.start(tmp_path / "valkey")
+    transport = Transport(server.url)
+    await transport.open()
+    casino = Casino.of(server.url, database_url, transport, connection)
+    try:
+        async with casino.daemon() as sync:
+            await casino.until_open()
+            await casino.pull(1)
+            server.stop()
+            server = Valkey.start(tmp_path / "valkey")
+
+            async def pulled() -> bool:
+                try:
+                    await casino.pull(1)
+                except (CroupierError, Unavailable):
+                    return False
+                return True
+
+            await until(pulled, "a pull after the restart")
+            await casino.until_caught_up()
+            assert sync.status.state == "following"
+        assert (await casino.log())[-1].id.epoch == 2
+        assert await casino.mirror() == await casino.durable_state()
+    finally:
+        await transport.close()
+        server.stop()
+
+
+async def test_given_several_openers_at_once_when_done_then_one_epoch_was_opened(
+    casino: Casino, database_url: str
+) -> None:
+    await casino.have_played()
+    await casino.pull(1)
+    await casino.pretend_restart()
+    installation = await read_installation(casino.connection)
+    connections = [await asyncpg.connect(database_url) for _ in range(4)]
+    transports = [Transport(casino.redis_url) for _ in connections]
+    try:
+        for transport in transports:
+            await transport.open()
+
+        async def opened(number: int) -> int:
+            opener = Opener(connections[number], Scripts(), Projector(), PARTITION, batch_max=100)
+            while True:
+                try:
+                    return (await opener.open(Server(transports[number]), installation)).epoch
+                except Superseded:
+                    continue
+
+        assert set(await asyncio.gather(*map(opened, range(4)))) == {2}
+    finally:
+        for each in (*connections, *transports):
+            await each.close()
+    async with casino.daemon() as sync:
+        await casino.pull(1)
+        await casino.until_caught_up()
+        assert sync.status.state == "following"
+    assert [event.header.type for event in await casino.log()].count("epoch.opened") == 2
+
+
+async def test_given_an_epoch_taken_but_not_opened_when_the_next_opener_comes_then_it_opens_that_one(
+    casino: Casino,
+) -> None:
+    await casino.have_played()
+    await casino.pretend_restart()
+    position = await read_position(casino.connection, PARTITION)
+    assert await take_epoch(casino.connection, position, str(casino.transport.identity)) == 2
+    async with casino.daemon():
+        assert (await casino.until_open()).epoch == 2
+    # Taken for a server that is gone, it is not used again: what that server does with it cannot be known.
+    await casino.pretend_restart()
+    async with casino.daemon():
+        await casino.until_caught_up()
+    await casino.pretend_restart()
+    position = await read_position(casino.connection, PARTITION)
+    taken = await take_epoch(casino.connection, position, OTHER_SERVER)
+    async with casino.daemon():
+        assert (await casino.until_open()).epoch == taken + 1
+
+
+async def test_given_an_opener_that_slept_when_another_has_opened_then_it_opens_nothing(
+    casino: Casino,
+) -> None:
+    await casino.have_played()
+    await casino.pretend_restart()
+    head = await casino.head()
+    assert head is not None
+    scripts, cursor = Scripts(), (await read_position(casino.connection, PARTITION)).cursor
+    assert cursor is not None
+    assert await close(casino.transport, scripts, PARTITION, head)
+    async with casino.daemon():
+        await casino.until_open()
+    before = await casino.head()
+    opened = await open_epoch(
+        casino.transport,
+        scripts,
+        PARTITION,
+        identity=OTHER_SERVER,
+        head=head,
+        epoch=9,
+        installation=head.installation,
+        last_entry=cursor.entry,
+    )
+    assert not opened
+    assert await casino.head() == before
+
+
+async def test_given_a_connection_that_was_lost_when_an_opener_goes_on_then_nothing_is_sent_to_the_new_one(
+    casino: Casino,
+) -> None:
+    server = Server(casino.transport)
+    casino.transport.reconnect("the test says so")
+
+    async def connected_again() -> bool:
+        return casino.transport.connection_number == 2
+
+    await until(connected_again, "the connection")
+    assert not server.is_current
+    with pytest.raises(Unavailable):
+        await server.call("PING")
+    with pytest.raises(Unavailable):
+        await server.run(Scripts()["partition.close"], ["{0}:head"] * 3, [""])
