@@ -6,7 +6,6 @@ so a command with a stale view names a stream that does not exist and changes no
 
 import hashlib
 import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -115,7 +114,7 @@ async def open_epoch(
         script,
         [keys.head(partition), keys.outbox_closed(partition), keys.outbox(partition, name)],
         script.argv(
-            last_entry, str(epoch), system_header("epoch.opened", economy), int(time.time() * 1000),
+            last_entry, str(epoch), system_header("epoch.opened", economy),
             identity, economy, str(schema), name, installation, str(PARTITIONS),
         ),
     )  # fmt: skip
@@ -156,7 +155,7 @@ async def push_economy(
                 *(keys.pool(partition, banner) for banner, _, _ in stock),
             ],
             script.argv(
-                str(head.epoch), system_header("economy.changed", version), int(time.time() * 1000),
+                str(head.epoch), system_header("economy.changed", version),
                 version, canonical, name,
                 *(part for _, rarity, initial in stock for part in (rarity, str(initial))),
             ),

@@ -9,13 +9,14 @@ from croupier.fairness.rotate import ROTATE
 from croupier.frame import Frame
 from croupier.gacha.pull import PULL
 from croupier.gacha.queries import BANNERS, ODDS, STATS
+from croupier.history import HISTORY, LEDGER
 from croupier.query import Query
 from croupier.scripts import ScriptError, Scripts
 from croupier.wallet import WALLET
 from croupier_schemas import keys
 
 COMMANDS: tuple[Command[Any, Any, Any], ...] = (PULL, ROTATE)
-QUERIES: tuple[Query[Any, Any], ...] = (BANNERS, ODDS, STATS, WALLET, FAIRNESS, RECEIPT)
+QUERIES: tuple[Query[Any, Any], ...] = (BANNERS, ODDS, STATS, WALLET, LEDGER, HISTORY, FAIRNESS, RECEIPT)
 
 _PLACEHOLDER = re.compile(r"<\w+>")
 

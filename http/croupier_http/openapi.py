@@ -54,7 +54,9 @@ def document() -> Document:
     """The whole description, in JSON's types."""
     structs = [struct for command in COMMANDS for struct in (command.request, command.reply)]
     structs += [struct for query in QUERIES for struct in (query.params, query.reply)]
-    _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    _, schemas = msgspec.json.schema_components(
+        structs, schema_hook=_any_value, ref_template="#/components/schemas/{name}"
+    )
     schemas = _portable(schemas)
     parameters = {query.name: schemas.pop(query.params.__name__, {}) for query in QUERIES}
     paths: dict[str, Document] = {}
@@ -228,6 +230,13 @@ def _headers(names: dict[str, str]) -> Document:
     return {
         name: _ref("headers", component) for name, component in {"X-Request-Id": "RequestId", **names}.items()
     }
+
+
+def _any_value(type_: type) -> Document:
+    """The schema of `object`: any value of JSON."""
+    if type_ is object:
+        return {"description": "Any value"}
+    raise NotImplementedError(f"{type_} has no schema")
 
 
 def _portable(schema: Any) -> Any:

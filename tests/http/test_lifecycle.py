@@ -71,9 +71,12 @@ async def test_given_two_workers_when_one_is_killed_then_the_other_serves_and_a_
 
 
 async def test_given_several_workers_when_scraped_then_the_sum_is_shown_and_the_dead_are_not_in_it(
-    redis_url: str,
+    redis_url: str, tmp_path: Path
 ) -> None:
-    async with serving(settings_for(redis_url, workers=2)) as (server, client):
+    left_over = tmp_path / "gauge_livesum_1.db"
+    left_over.write_bytes(b"of an earlier run")
+    variables = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    async with serving(settings_for(redis_url, workers=2), **variables) as (server, client):
         await until_ready(client)
         pids = await worker_pids(client, 2)
         for uid in range(1, 31):
@@ -93,10 +96,10 @@ async def test_given_several_workers_when_scraped_then_the_sum_is_shown_and_the_
 
         await until(replaced, "two more workers")
         await until_ready(client)
-        shown = samples((await client.get("/metrics")).body)
-        assert shown["redis_in_flight"] == 0
-        assert shown["http_requests_in_flight"] == 1
-        assert shown[name] == 30
+        assert samples((await client.get("/metrics")).body)[name] == 30
+        living = await worker_pids(client, 2)
+        gauges = {path.name for path in tmp_path.glob("gauge_livesum_*.db")}
+        assert gauges == {f"gauge_livesum_{pid}.db" for pid in living}
 
 
 async def test_given_a_port_in_use_when_started_then_one_line_exit_code_2_and_no_worker(

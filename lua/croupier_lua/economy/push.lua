@@ -6,7 +6,6 @@
 -- @key pools        pool:<banner>...     one per entry of `stock`
 -- @arg epoch        text                 epoch of the partition
 -- @arg header       text                 constant part of the event
--- @arg clock_ms     int                  time of the event
 -- @arg version      text                 the version, 64 hex characters
 -- @arg canonical    text                 its canonical form
 -- @arg fence        text                 the new fence
@@ -24,8 +23,10 @@ for index, pool in ipairs(pools_keys) do
   end
 end
 
+local time = call('TIME')
+local body = pack('>I8I1', time[1] * 1000 + math.floor(time[2] / 1000), 0)
 local id = call('XADD', outbox_key, 'NOMKSTREAM', epoch .. '-*',
-  'h', header, 'b', pack('>I8I1', clock_ms, 0), unpack(changes))
+  'h', header, 'b', body, unpack(changes))
 if not id then return {'FENCED'} end
 call('SET', definition_key, canonical)
 for _, pool in ipairs(created) do call('HSET', pool[1], pool[2], pool[3]) end

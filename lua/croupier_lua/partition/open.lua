@@ -5,7 +5,6 @@
 -- @arg last_id       text               last entry of the closed stream as its caller compared it; empty: none
 -- @arg epoch         text               the epoch that begins
 -- @arg header        text               constant part of the event
--- @arg clock_ms      int                time of the event
 -- @arg identity      text               identity of this server
 -- @arg economy       text               version of the economy in force, 64 hex characters; empty: none yet
 -- @arg schema        text               lowest version of the scripts that may write
@@ -20,7 +19,9 @@ if (last[1] and last[1][1] or '') ~= last_id then return {'FENCED'} end
 local known = call('HGET', head_key, 'fence')
 if known and known ~= '' then return {'FENCED'} end
 
-local id = call('XADD', closed_key, epoch .. '-*', 'h', header, 'b', pack('>I8I1', clock_ms, 0))
+local time = call('TIME')
+local body = pack('>I8I1', time[1] * 1000 + math.floor(time[2] / 1000), 0)
+local id = call('XADD', closed_key, epoch .. '-*', 'h', header, 'b', body)
 call('HSET', head_key, 'epoch', epoch, 'identity', identity, 'economy', economy, 'schema', schema,
   'fence', fence, 'installation', installation, 'partitions', partitions)
 call('RENAME', closed_key, opened_key)
