@@ -66,9 +66,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
                 {name: value for name, value in environment.items() if name in known and value != ""},
                 cls,
                 strict=False,
+                dec_hook=lambda kind, value: kind(value),  # paths
             )
         except msgspec.ValidationError as error:
-            raise SettingsError(f"environment: {error}") from None
+            what, _, path = str(error).partition(" - at `$.")
+            raise SettingsError(f"{path.rstrip('`')}: {what}") from None
         try:
             ZoneInfo(settings.day_zone)
         except (KeyError, ValueError, OSError):
