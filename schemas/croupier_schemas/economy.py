@@ -1,7 +1,7 @@
 """Types of the economy, the versioned configuration of the games.
 
 These structs say which keys exist, their types, bounds and defaults. Rules that span several fields
-(weights that must sum to a million, for example) are checked in `croupier.economy_check`. The keys are
+(weights that must sum to a million, for example) are checked in `croupier.economy.check`. The keys are
 those of the economy file, described for operators in `docs/economy.md`.
 
 Numbers are integers. A name ending in `_ppm` is in parts per million; costs and balances are in whole

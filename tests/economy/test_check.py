@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from croupier.economy import DOCUMENT_BYTES_MAX, EconomyError, load_economy, parse_economy
-from croupier.economy_check import find_problems
+from croupier.economy.check import find_problems
 from tests.economy.documents import ITEMS, WEIGHTS, economy_document, to_toml, with_value
 
 MAIN = ("gacha", "banners", "main")

@@ -10,12 +10,12 @@ import pytest
 from msgspec import inspect
 
 from croupier.economy import load_economy, parse_economy
-from croupier.odds import disclose
-from croupier.pity import draw_weights
+from croupier.gacha.odds import disclose
+from croupier.gacha.pity import draw_weights
 from croupier_schemas.economy import RARITIES, TIERS, Economy
 
 PAGE = (Path(__file__).parents[2] / "docs" / "economy.md").read_text(encoding="utf-8")
-DEFAULT_FILE = resources.files("croupier").joinpath("economy_default.toml").read_text(encoding="utf-8")
+DEFAULT_FILE = resources.files("croupier.economy").joinpath("default.toml").read_text(encoding="utf-8")
 
 
 def settings_of(node: inspect.Type, path: str) -> Iterator[tuple[str, inspect.Type]]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from croupier.long_run import long_run_rates
-from croupier.markov import stationary
-from croupier.pity import draw_weights
+from croupier.gacha.long_run import long_run_rates
+from croupier.gacha.markov import stationary
+from croupier.gacha.pity import draw_weights
 from croupier_schemas.economy import Banner
 from tests.economy.documents import banner_of, unchecked_banner
 

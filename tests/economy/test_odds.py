@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from croupier.economy import load_economy
-from croupier.odds import disclose
+from croupier.gacha.odds import disclose
 from croupier_schemas.economy import RARITIES, Economy
 from croupier_schemas.odds import ItemOdds, Odds, Probability, RarityOdds
 from tests.economy.documents import ITEMS, economy_of

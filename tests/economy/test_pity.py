@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from croupier.pity import draw_weights, effective_weights, hard_pity_due, soft_pity_end
+from croupier.gacha.pity import draw_weights, effective_weights, hard_pity_due, soft_pity_end
 from tests.economy.documents import banner_of
 
 WEIGHTS = {"Legendary": 6_000, "Epic": 51_000, "Rare": 143_000, "Common": 800_000}

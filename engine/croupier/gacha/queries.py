@@ -5,12 +5,11 @@ from typing import Annotated, cast
 import msgspec
 from msgspec import Meta
 
-from croupier.banner import items_of
 from croupier.command import Caller
+from croupier.economy.banner import items_of
 from croupier.gacha.pull import find_banner
 from croupier.gacha.pulled import pity
 from croupier.gacha.table import CompiledEconomy
-from croupier.odds import disclose
 from croupier.partition import PARTITIONS
 from croupier.query import NoParams, Query, Sources
 from croupier_schemas import keys
@@ -72,7 +71,7 @@ async def _odds(sources: Sources, _caller: Caller, params: OddsParams) -> GachaO
     return GachaOddsReply(
         economy=version,
         in_force=version == in_force.version,
-        odds=disclose(economy.economy, params.banner),
+        odds=economy.odds(params.banner),
         remaining_stock=await remaining_stock(sources, economy, params.banner),
     )
 

@@ -2,11 +2,13 @@
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
-from croupier.banner import drawing_order, items_of
+from croupier.economy.banner import drawing_order, items_of
+from croupier.gacha.odds import disclose
 from croupier_schemas.economy import RARITIES, Banner, Economy, Item
+from croupier_schemas.odds import Odds
 from croupier_schemas.records import GACHA_SOFT_PITY, GACHA_TABLE, GachaSoftPity, GachaTable
 
 
@@ -29,6 +31,13 @@ class CompiledEconomy:
     version: str
     version_raw: bytes
     banners: dict[str, CompiledBanner]
+    _odds: dict[str, Odds] = field(default_factory=dict)
+
+    def odds(self, banner: str) -> Odds:
+        """The disclosed table of a banner; worked out once, since the long-run rates take milliseconds."""
+        if banner not in self._odds:
+            self._odds[banner] = disclose(self.economy, banner)
+        return self._odds[banner]
 
 
 def compile_economy(economy: Economy, version: str) -> CompiledEconomy:

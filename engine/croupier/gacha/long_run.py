@@ -3,9 +3,9 @@
 import itertools
 from typing import Final
 
-from croupier.banner import pity_of
-from croupier.markov import stationary
-from croupier.pity import Counters, Weights, draw_weights, soft_pity_end
+from croupier.economy.banner import pity_of
+from croupier.gacha.markov import stationary
+from croupier.gacha.pity import Counters, Weights, draw_weights, soft_pity_end
 from croupier_schemas.economy import PPM, RARITIES, Banner
 
 _STATES_MAX: Final = 20_000

@@ -5,9 +5,9 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Final
 
-from croupier.banner import drawing_order, items_of, pity_of, stock_of, weight_of
-from croupier.long_run import long_run_rates
-from croupier.pity import draw_weights, effective_weights, soft_pity_end
+from croupier.economy.banner import drawing_order, items_of, pity_of, stock_of, weight_of
+from croupier.gacha.long_run import long_run_rates
+from croupier.gacha.pity import draw_weights, effective_weights, soft_pity_end
 from croupier_schemas.economy import PPM, RARITIES, Banner, Economy, Item, Rarity, RarityWeights, SoftPity
 from croupier_schemas.odds import (
     GuaranteeOdds,

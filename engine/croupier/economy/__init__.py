@@ -15,7 +15,7 @@ from typing import Final, Literal, Never
 
 import msgspec
 
-from croupier.economy_check import DOCUMENT, Problem, find_problems
+from croupier.economy.check import DOCUMENT, Problem, find_problems
 from croupier_schemas.economy import Economy
 
 Format = Literal["toml", "json"]
@@ -23,7 +23,7 @@ Format = Literal["toml", "json"]
 DOCUMENT_BYTES_MAX: Final = 4 * 1024 * 1024
 """Largest economy document that is read: several times what 64 banners full of items need."""
 
-_DEFAULT_FILE: Final = "economy_default.toml"
+_DEFAULT_FILE: Final = "default.toml"
 
 
 class EconomyError(ValueError):
@@ -41,7 +41,7 @@ def load_economy(path: Path | None = None) -> Economy:
         EconomyError: the file cannot be read, is neither format, or is no sound economy.
     """
     if path is None:
-        return parse_economy(resources.files("croupier").joinpath(_DEFAULT_FILE).read_bytes(), "toml")
+        return parse_economy(resources.files("croupier.economy").joinpath(_DEFAULT_FILE).read_bytes(), "toml")
     match path.suffix:
         case ".toml":
             return parse_economy(_read(path), "toml")

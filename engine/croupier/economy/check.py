@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import inspect
 
-from croupier.banner import items_of, pity_of, weight_of
+from croupier.economy.banner import items_of, pity_of, weight_of
 from croupier_schemas.economy import PPM, RARITIES, Banner, Economy, Item, Rarity
 
 DOCUMENT: Final = "(document)"

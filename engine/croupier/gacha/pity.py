@@ -6,7 +6,7 @@ is its counter plus one.
 
 from typing import Final
 
-from croupier.banner import pity_of, weight_of
+from croupier.economy.banner import pity_of, weight_of
 from croupier_schemas.economy import PPM, RARITIES, Banner
 
 Counters = tuple[int, int, int]
