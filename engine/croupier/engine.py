@@ -120,6 +120,7 @@ class Engine:
             context = Context(
                 caller, view.economy, now_ms, self.zone.day(now_ms), self.master_keys, seed, self.settings
             )
+            terms: Terms | None = None
             refused: CroupierError | None = None
             try:
                 terms = command.terms(context, request)
@@ -138,6 +139,7 @@ class Engine:
             code = answer[0]
             script = self.scripts[command.name]
             if code == b"OK":
+                assert terms is not None
                 return _read_reply(script, caller.uid % PARTITIONS, view.economy.version, *answer[1:]), terms
             if code == b"REPLAYED":
                 return _read_kept(script, caller.uid % PARTITIONS, command.terms_type, answer[1])
@@ -151,7 +153,8 @@ class Engine:
             elif code == b"NOTHING_KEPT" and refused is not None:
                 raise refused
             else:
-                raise _refusal(command, context, terms, code.decode(), [int(value) for value in answer[1:]])
+                values = [int(value) for value in answer[1:]]
+                raise _refusal(command, context, terms, code.decode(), values)
         log.error("command turned away too often", command=command.name, uid=caller.uid)
         raise CroupierError("NOT_READY", retry_after_s=1)
 
@@ -306,7 +309,11 @@ def _read_kept(script: Script, partition: int, terms_type: type[Terms], first: b
 
 
 def _refusal(
-    command: Command[Request, Terms, Reply], context: Context, terms: Terms, code: str, values: list[int]
+    command: Command[Request, Terms, Reply],
+    context: Context,
+    terms: Terms | None,
+    code: str,
+    values: list[int],
 ) -> CroupierError:
     if code == "EXPIRED":
         return CroupierError(code, retry_after_s=1)
@@ -315,5 +322,7 @@ def _refusal(
     if code == "SEED_MISMATCH":
         log.error("commitment does not fit the master key", uid=context.caller.uid, command=command.name)
         return CroupierError("INTERNAL")
-    fields = command.refusals[code](context, terms, values) if code in command.refusals else {}
+    fields: dict[str, object] = {}
+    if terms is not None and code in command.refusals:
+        fields = command.refusals[code](context, terms, values)
     return CroupierError(code, **fields)  # type: ignore[arg-type]
