@@ -1,0 +1,47 @@
+# Everything runs in .venv, which is filled from requirements.lock, again whenever that or pyproject.toml has changed.
+# Needed for it: Python 3.11 or newer (PYTHON names it), pip and make.
+
+PYTHON ?= python3
+# Processes that run tests at the same time.
+JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+# Further arguments of pytest, such as PYTEST_FLAGS='-k pity'.
+PYTEST_FLAGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+PIP = $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check --no-user
+
+# With these pip would install to another place, or refuse the project itself, which has no hash.
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAINT
+
+.PHONY: help install run test check bench
+
+help:
+	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
+	@echo 'make test    run all tests, on real servers, in $(JOBS) processes'
+	@echo 'make check   check format, lint, types and imports'
+	@echo 'make bench   run the benchmarks; their figures are kept under .benchmarks/'
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "croupier needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0])'
+	$(PYTHON) -m venv --without-pip .venv
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: install
+	@$(BIN)/croupier up
+
+test: install
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install
+	$(BIN)/python -m pytest bench -n 0 -p no:randomly --benchmark-autosave $(PYTEST_FLAGS)

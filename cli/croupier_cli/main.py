@@ -1,0 +1,74 @@
+"""The `croupier` command: its subcommands, and what their outcome means for the exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError
+
+from croupier_cli.exit_codes import CANNOT_RUN, DONE
+from croupier_cli.output import error
+
+# Each command is imported when it is used, so that `croupier token` does not wait for an HTTP server's modules.
+app = App(
+    name="croupier",
+    help="A provably fair game engine. Exit codes: 0 done, 1 a check failed, 2 cannot run as asked.",
+    version=lambda: version("croupier"),
+    help_format="markdown",
+    exit_on_error=False,
+    print_error=False,
+    result_action="return_value",
+)
+app.command("croupier_cli.up:up", name="up")
+app.command("croupier_cli.parts:serve", name="serve")
+app.command("croupier_cli.parts:sync", name="sync")
+app.command("croupier_cli.parts:migrate", name="migrate")
+app.command("croupier_cli.tokens:token", name="token")
+app.command("croupier_cli.api:openapi", name="openapi")
+
+economy = App(name="economy", help="Check an economy file, show the economy in force, push another one.")
+economy.command("croupier_cli.economies:check", name="check")
+economy.command("croupier_cli.economies:show", name="show", version_flags=())
+economy.command("croupier_cli.economies:push", name="push")
+app.command(economy)
+
+player = App(name="player", help="Look at a player.")
+player.command("croupier_cli.players:show", name="show")
+app.command(player)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code. Whatever prevents a command is one line on standard error."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[-1:] in ([], ["--help"], ["-h"], ["economy"], ["player"]):
+        _import_all(app)
+    try:
+        return app(words) or DONE
+    except CycloptsError as wrong_usage:
+        error(" ".join(f"{wrong_usage} Try `croupier --help`.".split()))
+        return CANNOT_RUN
+    except BrokenPipeError:
+        # The reader of the output has gone, as `head` does; what Python still holds of it must not be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        error("interrupted")
+        return CANNOT_RUN
+    except Exception as failure:
+        from croupier_cli.failures import reason_of
+
+        if (reason := reason_of(failure)) is None:
+            raise
+        error(reason)
+        return CANNOT_RUN
+
+
+def _import_all(group: App) -> None:
+    """A list of commands shows the first line of each one's help, which is in its module."""
+    for name in group:
+        _import_all(group[name])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""`croupier player show`."""
+
+import asyncio
+import os
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter, validators
+
+from croupier.partition import PARTITIONS
+from croupier.settings import Settings
+from croupier_cli.data_directory import find_servers
+from croupier_cli.economies import stored_economy, version_in_force
+from croupier_cli.errors import CannotRun
+from croupier_cli.output import JsonFlag, result, result_json
+from croupier_cli.servers import redis, require
+from croupier_http import logs
+from croupier_http.auth import UID_MAX
+from croupier_schemas import keys
+from croupier_schemas.layout import Layout
+from croupier_schemas.records import GACHA, PLAYER
+
+Value = int | str
+AnyLayout = Layout[Any]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One field of a record, for people."""
+
+    field: str
+    value: Value
+    meaning: str
+
+
+def show(user: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=UID_MAX))], /, *,
+         as_json: JsonFlag = False) -> None:  # fmt: skip
+    """Print what Redis holds of a player, field by field. Of the server seed it says only whether it is there.
+
+    Uses REDIS_URL, else the servers of a running `croupier up`. Shows the banners of the economy in force.
+
+    Example: `croupier player show 42`
+
+    Parameters
+    ----------
+    user:
+        Id of the player.
+    """
+    settings = find_servers(Settings.from_environment(os.environ))
+    require(settings, "REDIS_URL")
+    logs.configure(settings.log_level)
+    records = asyncio.run(_read(settings, user))
+    if as_json:
+        player, *banners = (
+            {line.field: line.value for line in describe(layout, data)} for _, layout, data in records
+        )
+        names = [name for name, _, _ in records[1:]]
+        result_json({"user_id": user, "player": player, "gacha": dict(zip(names, banners, strict=True))})
+        return
+    for title, layout, data in records:
+        result(title if layout is PLAYER else f"\n{title}")
+        for line in describe(layout, data):
+            result(f"  {line.field:<20} {line.value!s:<20} {line.meaning}")
+
+
+async def _read(settings: Settings, user: int) -> list[tuple[str, AnyLayout, bytes]]:
+    """The player's records, each with a title: first the player's own, then one per banner played."""
+    partition = user % PARTITIONS
+    async with redis(settings.redis_url) as transport:
+        economy = await stored_economy(transport, await version_in_force(transport))
+        player = await transport.call("GET", keys.player(partition, user))
+        if not isinstance(player, bytes):
+            raise CannotRun(f"there is no player {user}: a player exists from its first command on")
+        records: list[tuple[str, AnyLayout, bytes]] = [(f"player {user}", PLAYER, player)]
+        for banner in economy.gacha.banners:
+            gacha = await transport.call("GET", keys.gacha(partition, user, banner))
+            if isinstance(gacha, bytes):
+                records.append((banner, GACHA, gacha))
+        return records
+
+
+def describe(layout: AnyLayout, data: bytes) -> list[Line]:
+    """The fields of a record. Of volatile ones, which may be secret, only `present` or `absent`."""
+    record = layout.unpack(data)
+    lines = []
+    for name, field in layout.fields.items():
+        value = getattr(record, name)
+        if not field.durable:
+            value = "present" if any(value if field.text else (value,)) else "absent"
+        elif field.text:
+            length = getattr(record, f"{name}_length", None)
+            value = value.hex() if length is None else value[:length].decode("ascii", "backslashreplace")
+        lines.append(Line(name, value, field.meaning))
+    return lines

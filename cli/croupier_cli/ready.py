@@ -1,0 +1,98 @@
+"""What `croupier up` prints once everything runs: the addresses, and a pull to paste."""
+
+import re
+import shlex
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from croupier.gacha.pull import PULL
+from croupier.settings import Settings
+from croupier_http.auth import make_token
+
+PLAYER: Final = 42
+TOKEN_TTL_S: Final = 86_400
+
+_PULL_ONE: Final = '{"count": 1, "banner": "standard"}'
+_PASSWORD_OPTION: Final = re.compile(r"([?&]\w*password=)[^&]*")
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Where everything is, and a development token. The URLs of Redis and Postgres are without passwords."""
+
+    url: str
+    docs: str
+    openapi: str
+    ready: str
+    metrics: str
+    redis_url: str
+    database_url: str
+    data_dir: str
+    player: int
+    token: str
+    token_expires_in_s: int
+    curl: str
+
+
+def ready(settings: Settings) -> Ready:
+    """For a server that runs with these settings, with a new development token."""
+    url = base_url(settings)
+    token = make_token(settings.jwt_secret_key, PLAYER, "STANDARD", "user", TOKEN_TTL_S)
+    return Ready(
+        url=url,
+        docs=f"{url}/docs",
+        openapi=f"{url}/openapi.json",
+        ready=f"{url}/ready",
+        metrics=f"{url}/metrics",
+        redis_url=without_password(settings.redis_url),
+        database_url=without_password(settings.database_url),
+        data_dir=str(settings.data_dir.absolute()),
+        player=PLAYER,
+        token=token,
+        token_expires_in_s=TOKEN_TTL_S,
+        curl=_curl(url, token),
+    )
+
+
+def text(ready: Ready) -> str:
+    """The same for people."""
+    return f"""\
+Croupier is ready. Ctrl-C stops it.
+
+  API         {ready.url}
+  its docs    {ready.docs}
+  metrics     {ready.metrics}
+  Redis       {ready.redis_url}
+  Postgres    {ready.database_url}
+  data        {ready.data_dir}
+
+A pull by player {ready.player}, with a development token that is valid for {ready.token_expires_in_s // 3600} hours:
+
+{ready.curl}
+"""
+
+
+def base_url(settings: Settings) -> str:
+    """Where a client on this machine reaches the server."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.http_host, settings.http_host)  # noqa: S104
+    return f"http://[{host}]:{settings.http_port}" if ":" in host else f"http://{host}:{settings.http_port}"
+
+
+def without_password(url: str) -> str:
+    """A URL that may be shown."""
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    shown = url.replace(parts.netloc, f"{login.partition(':')[0]}{at}{host}", 1) if at else url
+    return _PASSWORD_OPTION.sub(r"\1...", shown)
+
+
+def _curl(url: str, token: str) -> str:
+    return shlex.join(
+        [
+            *("curl", "-sS", f"{url}{PULL.path}"),
+            *("-H", f"Authorization: Bearer {token}"),
+            *("-H", "Content-Type: application/json"),
+            *("-d", _PULL_ONE),
+        ]
+    )
