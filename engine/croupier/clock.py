@@ -2,7 +2,9 @@
 
 import datetime
 
+_LAST_MS = 253_402_300_799_000
+
 
 def utc(ms: int) -> datetime.datetime:
-    """A Unix time in ms as a UTC datetime, which JSON shows in RFC 3339."""
-    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC)
+    """A Unix time in ms as a UTC datetime, which JSON shows in RFC 3339. Later than the year 9999 is its end."""
+    return datetime.datetime.fromtimestamp(min(ms, _LAST_MS) / 1000, datetime.UTC)

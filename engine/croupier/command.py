@@ -42,6 +42,7 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     now_ms: int
     day: Day
     master_keys: MasterKeys
+    installation: str
     seed: ServerSeed | None
     settings: Settings
 
@@ -53,10 +54,13 @@ class NoTerms(msgspec.Struct, frozen=True, array_like=True):
 class Done(msgspec.Struct, frozen=True, gc=False):
     """A script's reply: the event that it appended, or that the first call with this idempotency key appended.
 
+    `op_id` is that of the call that did it.
+
     `images` are the records as the command left them, in the order in which the script declares them.
     """
 
     event: EventId
+    op_id: bytes
     ts_ms: int
     created: bool
     economy: str

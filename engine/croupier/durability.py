@@ -4,15 +4,18 @@ import asyncio
 from dataclasses import dataclass
 
 import asyncpg
+import structlog
 
-from croupier.command import Caller
 from croupier.errors import CroupierError
+from croupier.postgres import is_away
 from croupier_schemas.events import EventId
+
+log = structlog.get_logger(__name__)
 
 POLL_S = 0.05
 
 _HELD = """
-SELECT e.partition, e.epoch, e.seq, e.op_id, e.uid, e.idempotency_key
+SELECT e.partition, e.epoch, e.seq, e.op_id
 FROM events e
 JOIN unnest($1::int[], $2::bigint[], $3::bigint[]) AS wanted(partition, epoch, seq)
   USING (partition, epoch, seq)
@@ -22,15 +25,8 @@ JOIN unnest($1::int[], $2::bigint[], $3::bigint[]) AS wanted(partition, epoch, s
 @dataclass(eq=False)
 class _Waiter:
     event: EventId
-    caller: Caller
+    op_id: bytes
     released: asyncio.Future[None]
-
-    def owns(self, row: asyncpg.Record) -> bool:
-        """Whether the event that stands there is the one that this caller's command appended, now or the first time."""
-        if row["op_id"] == self.caller.op_id:
-            return True
-        key = self.caller.idempotency_key
-        return bool(key) and row["uid"] == self.caller.uid and row["idempotency_key"] == key
 
 
 class Durability:
@@ -42,9 +38,12 @@ class Durability:
         self._waiters: set[_Waiter] = set()
         self._polling: asyncio.Task[None] | None = None
 
-    async def wait(self, event: EventId, caller: Caller) -> None:
-        """Return when Postgres holds the event. Raises CroupierError DURABILITY_TIMEOUT."""
-        waiter = _Waiter(event, caller, asyncio.get_running_loop().create_future())
+    async def wait(self, event: EventId, op_id: bytes) -> None:
+        """Return when Postgres holds the event under that id which `op_id` caused, and no other.
+
+        Raises CroupierError DURABILITY_TIMEOUT.
+        """
+        waiter = _Waiter(event, op_id, asyncio.get_running_loop().create_future())
         self._waiters.add(waiter)
         if self._polling is None or self._polling.done():
             self._polling = asyncio.create_task(self._poll())
@@ -68,12 +67,14 @@ class Durability:
                     [event.seq for event in events],
                     timeout=self._timeout_s,
                 )
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-                rows = []  # Postgres is away: the waiters' own timeouts decide
-            held = {(row["partition"], row["epoch"], row["seq"]): row for row in rows}
+            except Exception as error:  # the waiters' own timeouts decide; the next look may succeed
+                if not is_away(error):
+                    log.exception("cannot ask Postgres for events")
+                rows = []
+            held = {(row["partition"], row["epoch"], row["seq"]): row["op_id"] for row in rows}
             for waiter in waiters:
                 event = waiter.event
-                row = held.get((event.partition, event.epoch, event.seq))
-                if row is not None and waiter.owns(row) and not waiter.released.done():
+                op_id = held.get((event.partition, event.epoch, event.seq))
+                if op_id == waiter.op_id and not waiter.released.done():
                     waiter.released.set_result(None)
             await asyncio.sleep(POLL_S)

@@ -25,7 +25,15 @@ from croupier.gacha.table import CompiledEconomy, compile_economy
 from croupier.partition import PARTITIONS, Head, PartitionError, fence, read_head
 from croupier.scripts import Script, Scripts
 from croupier.settings import Settings, SettingsError
-from croupier.transport import OutcomeUnknown, Overloaded, ReplyError, Transport, Unavailable
+from croupier.transport import (
+    REFUSED_CODES,
+    OutcomeUnknown,
+    Overloaded,
+    ReplyError,
+    Transport,
+    TransportError,
+    Unavailable,
+)
 from croupier_schemas import keys
 from croupier_schemas.events import BODY_HEAD, EventHeader, EventId, encode_header
 
@@ -37,6 +45,9 @@ Reply = TypeVar("Reply", bound=msgspec.Struct)
 
 ATTEMPTS_MAX = 8
 """Each turn of the loop follows a new fact about the server (fence, seed, clock); more than a few is a fault."""
+
+NOTHING_DONE_CODES = REFUSED_CODES | {"OOM", "NOREPLICAS", "MISCONF", "NOPERM", "NOAUTH"}
+"""With these Redis refuses a script before it starts: memory full, too few replicas, a disk that cannot be written."""
 
 REPLY_GRACE_S = 0.5
 """How long after a command's deadline its reply is still waited for: the script has run before the deadline, or not."""
@@ -51,6 +62,7 @@ class View:
     connection_number: int
     epoch: int
     fence: str
+    installation: str
     economy: CompiledEconomy
 
 
@@ -72,7 +84,7 @@ class Engine:
         self.zone = DayZone(settings.day_zone)
         self._durability = durability
         self._clock_ms = clock_ms
-        self._clock_ahead_ms = 0
+        self._server_ahead_ms = int(time.time() * 1000) - _monotonic_ms()
         self._views: dict[int, View] = {}
         self._economies: dict[str, CompiledEconomy] = {}
         self._learning = asyncio.Lock()
@@ -81,7 +93,11 @@ class Engine:
         """The server's clock as far as this process knows it, Unix time in ms."""
         if self._clock_ms is not None:
             return self._clock_ms()
-        return int(time.time() * 1000) + self._clock_ahead_ms
+        return _monotonic_ms() + self._server_ahead_ms
+
+    def _server_time_was(self, now_ms: int) -> None:
+        """Take over the server's clock; this host's may be wrong, or be set while we run."""
+        self._server_ahead_ms = now_ms - _monotonic_ms()
 
     async def execute(
         self, command: Command[Request, Terms, Reply], caller: Caller, request: Request
@@ -92,33 +108,37 @@ class Engine:
         """
         try:
             done, terms = await self._run(command, caller, request)
-        except OutcomeUnknown as error:
-            raise CroupierError("OUTCOME_UNKNOWN", str(error), retry_after_s=1) from error
-        except Overloaded as error:
-            raise CroupierError("OVERLOADED", retry_after_s=1) from error
-        except Unavailable as error:
-            raise CroupierError("NOT_READY", str(error), retry_after_s=1) from error
-        except (ReplyError, SettingsError) as error:
+        except SettingsError as error:
             log.error("command failed", command=command.name, uid=caller.uid, error=str(error))
             raise CroupierError("INTERNAL") from error
-        if command.durability == "postgres" and self._durability is not None:
-            await self._durability.wait(done.event, caller)
+        except TransportError as error:
+            raise _failure(error, command=command.name) from error
+        if command.durability == "postgres":
+            await self._make_durable(done)
         economy = self._economies.get(done.economy) or await self.economy_of_version(done.economy)
         return command.render(economy, terms, done), done.replayed
 
     async def _run(
         self, command: Command[Request, Terms, Reply], caller: Caller, request: Request
     ) -> tuple[Done, Terms]:
-        timeout_s = self.settings.command_timeout_seconds
-        not_after_ms = self.now_ms() + int(timeout_s * 1000)
-        deadline_s = time.monotonic() + timeout_s + REPLY_GRACE_S
+        deadline_ms = _monotonic_ms() + int(self.settings.command_timeout_seconds * 1000)
         request_hash = _request_hash(command.name, request) if caller.idempotency_key else b""
         seed: ServerSeed | None = None
+        clock_corrected = False
         for _ in range(ATTEMPTS_MAX):
             view = await self._view(caller.uid % PARTITIONS)
             now_ms = self.now_ms()
+            left_ms = deadline_ms - _monotonic_ms()
+            not_after_ms = now_ms + left_ms
             context = Context(
-                caller, view.economy, now_ms, self.zone.day(now_ms), self.master_keys, seed, self.settings
+                caller,
+                view.economy,
+                now_ms,
+                self.zone.day(now_ms),
+                self.master_keys,
+                view.installation,
+                seed,
+                self.settings,
             )
             terms: Terms | None = None
             refused: CroupierError | None = None
@@ -126,30 +146,38 @@ class Engine:
                 terms = command.terms(context, request)
                 call = self._call(command, view, context, request, terms, request_hash, not_after_ms)
             except CroupierError as error:
-                # What is refused here may have been done before under the same key, and then that is the answer.
-                if not request_hash:
-                    raise
+                # Refused under the economy that this process believes in, which may be an old one; and what is refused
+                # may have been done before under the same key. The script knows both.
                 refused = error
                 call = self._replay(view, caller, request_hash, not_after_ms)
             answer: Any = await self.transport.run(
                 *call,
-                timeout_s=deadline_s - time.monotonic(),
+                timeout_s=left_ms / 1000 + REPLY_GRACE_S,
                 connection_number=view.connection_number,
             )
             code = answer[0]
             script = self.scripts[command.name]
             if code == b"OK":
                 assert terms is not None
-                return _read_reply(script, caller.uid % PARTITIONS, view.economy.version, *answer[1:]), terms
+                done = _read_reply(
+                    script, caller.uid % PARTITIONS, view.economy.version, caller.op_id, *answer[1:]
+                )
+                if self._clock_ms is None:
+                    self._server_time_was(done.ts_ms)
+                return done, terms
             if code == b"REPLAYED":
                 return _read_kept(script, caller.uid % PARTITIONS, command.terms_type, answer[1])
             if code == b"FENCED":
                 self._views.pop(caller.uid % PARTITIONS, None)
             elif code == b"NEEDS_SEED":
                 key, generation = answer[1:]
-                seed = self.master_keys.seed(caller.uid, generation or 1, key or None)
+                seed = self.master_keys.seed(view.installation, caller.uid, generation or 1, key or None)
             elif code == b"STALE_DAY":
-                self._clock_ahead_ms = int(answer[1]) - int(time.time() * 1000)
+                self._server_time_was(int(answer[1]))
+            elif code == b"EXPIRED" and not clock_corrected and _monotonic_ms() < deadline_ms:
+                # Too late by the server's clock and in time by ours: ours was wrong.
+                self._server_time_was(int(answer[1]))
+                clock_corrected = True
             elif code == b"NOTHING_KEPT" and refused is not None:
                 raise refused
             else:
@@ -179,7 +207,10 @@ class Engine:
         )  # fmt: skip
         beginnings = economy.economy.initial_tokens, economy.economy.initial_gems
         frame = Frame(
-            *self._gate(not_after_ms, _keep(request_hash, economy, packed_terms) if request_hash else b""),
+            *self._gate(
+                not_after_ms,
+                _keep(request_hash, caller.op_id, economy, packed_terms) if request_hash else b"",
+            ),
             nonce_floor(view.epoch),
             context.seed.packed(*beginnings) if context.seed else b"",
             f"{view.epoch}-*",
@@ -194,7 +225,8 @@ class Engine:
         names = script.key_names(
             caller.uid % PARTITIONS, fence=view.fence, uid=str(caller.uid), key=caller.idempotency_key
         )
-        return script, names, script.argv(*self._gate(not_after_ms, request_hash))
+        arguments = *self._gate(not_after_ms, request_hash), nonce_floor(view.epoch)
+        return script, names, script.argv(*arguments)
 
     def _gate(self, not_after_ms: int, request: bytes) -> tuple[int, int, int, bytes]:
         """The arguments of the stage `gate`."""
@@ -203,7 +235,7 @@ class Engine:
 
     async def economy(self, partition: int = 0) -> CompiledEconomy:
         """The economy in force. Raises CroupierError NOT_READY where the partition is closed."""
-        return (await self._reachable_view(partition)).economy
+        return (await self._view_in_force(partition)).economy
 
     async def economy_of_version(self, version: str) -> CompiledEconomy:
         """An economy that is or was in force. Raises CroupierError ECONOMY_NOT_FOUND."""
@@ -215,17 +247,43 @@ class Engine:
         return self._economies[version]
 
     async def read(self, *command: bytes | str | int) -> object:
-        """Send a command that only reads. Raises CroupierError NOT_READY where Redis cannot be reached."""
+        """Send a command that only reads. Raises CroupierError NOT_READY where Redis cannot answer now."""
         try:
             return await self.transport.call(*command, timeout_s=self.settings.command_timeout_seconds)
-        except (Unavailable, OutcomeUnknown) as error:
-            raise CroupierError("NOT_READY", str(error), retry_after_s=1) from error
+        except OutcomeUnknown as error:
+            raise _unavailable(error) from error
+        except TransportError as error:
+            raise _failure(error, command=str(command[0])) from error
 
-    async def _reachable_view(self, partition: int) -> View:
+    async def _make_durable(self, done: Done) -> None:
+        """Wait until no failure can take the event back: until Postgres has it, or else Redis' log is on disk."""
+        if self._durability is not None:
+            await self._durability.wait(done.event, done.op_id)
+            return
+        timeout_s = self.settings.durability_timeout_seconds
         try:
-            return await self._view(partition)
-        except (Unavailable, OutcomeUnknown) as error:
-            raise CroupierError("NOT_READY", str(error), retry_after_s=1) from error
+            # Redis answers for what was written on this connection, and holds it up for as long as that takes.
+            synced = await self.transport.call(
+                "WAITAOF", 1, 0, int(timeout_s * 1000), timeout_s=timeout_s + REPLY_GRACE_S
+            )
+        except ReplyError as error:
+            log.warning("this Redis keeps no log, so nothing on it is durable", error=str(error))
+            return
+        except TransportError as error:
+            raise CroupierError("DURABILITY_TIMEOUT", retry_after_s=1) from error
+        if not isinstance(synced, list) or synced[0] != 1:
+            raise CroupierError("DURABILITY_TIMEOUT", retry_after_s=1)
+
+    async def _view_in_force(self, partition: int) -> View:
+        """The view, compared with the head: for queries, which no fence turns away."""
+        try:
+            view = await self._view(partition)
+            if await self.transport.call("HGET", keys.head(partition), "fence") != view.fence.encode():
+                self._views.pop(partition, None)
+                view = await self._view(partition)
+            return view
+        except TransportError as error:
+            raise _unavailable(error) from error
 
     async def _view(self, partition: int) -> View:
         view = self._views.get(partition)
@@ -238,11 +296,15 @@ class Engine:
 
     async def epoch(self, partition: int) -> int:
         """The partition's epoch as far as this process knows it. Raises like `economy`."""
-        return (await self._reachable_view(partition)).epoch
+        return (await self._view_in_force(partition)).epoch
+
+    async def installation(self, partition: int) -> str:
+        """The installation that the partition belongs to. Raises like `economy`."""
+        return (await self._view_in_force(partition)).installation
 
     async def fence(self, partition: int) -> str:
         """The partition's fence as far as this process knows it. Raises like `economy`."""
-        return (await self._reachable_view(partition)).fence
+        return (await self._view_in_force(partition)).fence
 
     async def _learn(self, partition: int) -> View:
         """Read the head; it counts only where it was written for the very server on this connection."""
@@ -261,8 +323,9 @@ class Engine:
         server_time = await self.read("TIME")
         assert isinstance(server_time, list)
         seconds, microseconds = server_time
-        self._clock_ahead_ms = int(seconds) * 1000 + int(microseconds) // 1000 - int(time.time() * 1000)
-        return View(number, head.epoch, head.fence, await self.economy_of_version(head.economy))
+        self._server_time_was(int(seconds) * 1000 + int(microseconds) // 1000)
+        economy = await self.economy_of_version(head.economy)
+        return View(number, head.epoch, head.fence, head.installation, economy)
 
     async def _read_head(self, partition: int) -> Head | None:
         try:
@@ -277,7 +340,9 @@ def _request_hash(name: str, request: msgspec.Struct) -> bytes:
     return hashlib.blake2b(name.encode() + b"\0" + _encode(request), digest_size=16).digest()
 
 
-def _read_reply(script: Script, partition: int, economy: str, entry: bytes, body: bytes) -> Done:
+def _read_reply(
+    script: Script, partition: int, economy: str, op_id: bytes, entry: bytes, body: bytes
+) -> Done:
     """What `include/commit.lua` answers: id of the entry; time, records and result."""
     images, end = [], BODY_HEAD
     for _, size in script.states:
@@ -285,6 +350,7 @@ def _read_reply(script: Script, partition: int, economy: str, entry: bytes, body
         end += size
     return Done(
         event=EventId.of_entry(partition, entry),
+        op_id=op_id,
         ts_ms=int.from_bytes(body[:8], "big"),
         created=bool(body[8]),
         economy=economy,
@@ -294,18 +360,45 @@ def _read_reply(script: Script, partition: int, economy: str, entry: bytes, body
     )
 
 
-def _keep(request_hash: bytes, economy: CompiledEconomy, terms: bytes) -> bytes:
+def _keep(request_hash: bytes, op_id: bytes, economy: CompiledEconomy, terms: bytes) -> bytes:
     """What is kept with the first reply to an idempotency key, beside the reply."""
-    return request_hash + economy.version_raw + len(terms).to_bytes(2, "big") + terms
+    return request_hash + op_id + economy.version_raw + len(terms).to_bytes(2, "big") + terms
 
 
 def _read_kept(script: Script, partition: int, terms_type: type[Terms], first: bytes) -> tuple[Done, Terms]:
     """What `include/gate.lua` answers to a repeated key: the rest of `_keep`, length and text of the id, body."""
-    terms_end = 34 + int.from_bytes(first[32:34], "big")
+    op_id, economy = first[:16], first[16:48].hex()
+    terms_end = 50 + int.from_bytes(first[48:50], "big")
     body_at = terms_end + 1 + first[terms_end]
-    done = _read_reply(script, partition, first[:32].hex(), first[terms_end + 1 : body_at], first[body_at:])
-    terms = msgspec.msgpack.decode(first[34:terms_end], type=terms_type)
+    done = _read_reply(script, partition, economy, op_id, first[terms_end + 1 : body_at], first[body_at:])
+    terms = msgspec.msgpack.decode(first[50:terms_end], type=terms_type)
     return msgspec.structs.replace(done, replayed=True), terms
+
+
+def _unavailable(error: TransportError) -> CroupierError:
+    """Redis cannot be asked. Where it is, and why it is away, is for the log and not for strangers."""
+    log.warning("Redis is not available", error=str(error))
+    return CroupierError("NOT_READY", retry_after_s=1)
+
+
+def _failure(error: TransportError, command: str) -> CroupierError:
+    """What a caller is told of a failed command."""
+    if isinstance(error, OutcomeUnknown):
+        log.warning("outcome unknown", command=command, error=str(error))
+        return CroupierError("OUTCOME_UNKNOWN", retry_after_s=1)
+    if isinstance(error, Overloaded):
+        return CroupierError("OVERLOADED", retry_after_s=1)
+    if isinstance(error, Unavailable):
+        return _unavailable(error)
+    if isinstance(error, ReplyError) and error.code in NOTHING_DONE_CODES:
+        log.error("Redis refuses commands", command=command, error=str(error))
+        return CroupierError("OVERLOADED" if error.code == "OOM" else "NOT_READY", retry_after_s=1)
+    log.error("command failed", command=command, error=str(error))
+    return CroupierError("INTERNAL")
+
+
+def _monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 def _refusal(

@@ -329,15 +329,15 @@ def _text_argument(index: int, argument: Argument) -> list[str]:
 
 
 def _state(name: str, layout: AnyLayout) -> list[str]:
-    """Read a record; an absent one, or an absent volatile tail, reads as zeros."""
+    """Read a record; an absent one, or an absent volatile tail, reads as zeros. One that is cut short is an error."""
     lines = [
         f"local {name}_stored = call('GET', {name}_key)",
         f"local {name}_read = {name}_stored or '\\{layout.version:03d}' .. string.rep('\\0', {layout.size - 1})",
     ]
     if layout.size > layout.durable_size:
         lines += [
-            f"if #{name}_read < {layout.size} then",
-            f"  {name}_read = {name}_read .. string.rep('\\0', {layout.size} - #{name}_read)",
+            f"if #{name}_read == {layout.durable_size} then",
+            f"  {name}_read = {name}_read .. string.rep('\\0', {layout.size - layout.durable_size})",
             "end",
         ]
     return [

@@ -34,7 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     jwt_secret_key: str = ""
     master_keys: str = ""
     """Keys that server seeds are derived from, as `id:64 hex characters`, several joined by commas. The highest id
-    makes new seeds; the others stay for as long as a player's seed comes from them."""
+    makes new seeds; the others stay for as long as receipts of seeds that came from them are to be shown."""
 
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Meta(ge=0, le=65535)] = 8000

@@ -4,6 +4,8 @@ With Postgres this is the sync daemon's work, since only Postgres knows which ep
 installation belongs to a Postgres, and is never touched here.
 """
 
+import secrets
+
 import structlog
 
 from croupier.economy import canonical, version
@@ -15,8 +17,8 @@ from croupier_schemas.economy import Economy
 
 log = structlog.get_logger(__name__)
 
-NO_INSTALLATION = ""
-"""What stands in the head of a partition that no Postgres keeps."""
+_STANDALONE = "standalone-"
+"""How the installation of a partition begins that no Postgres keeps; the rest is random, anew for each empty Redis."""
 
 _ATTEMPTS_MAX = 20
 
@@ -51,7 +53,7 @@ async def open_without_postgres(
 async def own_head(transport: Transport, partition: int = 0) -> Head | None:
     """The head of a partition that no Postgres keeps. Raises BelongsToPostgres, PartitionError and TransportError."""
     head = await read_head(transport, partition)
-    if head is not None and head.installation != NO_INSTALLATION:
+    if head is not None and not head.installation.startswith(_STANDALONE):
         raise BelongsToPostgres(
             f"partition {partition} of this Redis belongs to the Postgres of installation {head.installation}: "
             "set DATABASE_URL"
@@ -64,9 +66,10 @@ async def _open(transport: Transport, scripts: Scripts, partition: int, head: He
     if head is not None and head.fence and not await close(transport, scripts, partition, head):
         return
     epoch = head.epoch + 1 if head is not None else 1
+    installation = head.installation if head is not None else _STANDALONE + secrets.token_hex(16)
     opened = await open_epoch(
         transport, scripts, partition, identity=str(transport.identity), head=head, epoch=epoch,
-        installation=NO_INSTALLATION, last_entry=await _last_entry(transport, partition),
+        installation=installation, last_entry=await _last_entry(transport, partition),
     )  # fmt: skip
     if opened:
         log.info("partition opened without Postgres", partition=partition, epoch=epoch)

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from croupier_schemas.common import Receipt
 from croupier_schemas.economy import Banner, Rarity
 from croupier_schemas.gacha import Pity
 
@@ -45,7 +46,7 @@ class FairnessRotateReply(msgspec.Struct, frozen=True):
     client_seed: str
     next_nonce: int
     generation: int
-    event_id: str
+    receipt: Receipt
 
 
 class DrawRecord(msgspec.Struct, frozen=True):

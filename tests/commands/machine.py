@@ -67,7 +67,6 @@ ECONOMIES: tuple[Economy, ...] = (
         {"id": "chip", "weight": 5}, {"id": "coin", "featured": True}]}}}, gacha=_LIMITS),
 )  # fmt: skip
 
-BYSTANDER = 9
 UIDS = st.integers(1, 4)
 KEYS = st.sampled_from(["", "", "", "first", "second {p}:%n"])
 TIERS: st.SearchStrategy[Tier] = st.sampled_from(["STANDARD", "PREMIUM", "VIP"])
@@ -151,7 +150,6 @@ class EngineAndModel(RuleBasedStateMachine):
     def push_economy(self, index: int) -> None:
         self.runner.run(self.world.push(ECONOMIES[index]))
         self.model.push(canonical(ECONOMIES[index]))
-        self.rotate(BYSTANDER, "", None)  # a command, by which the engine notices
 
     @rule(hours=st.sampled_from([1, 11, 13, 24, 49, -24]))
     def move_the_clock(self, hours: int) -> None:

@@ -128,7 +128,7 @@ async def test_given_events_that_are_no_draw_when_their_receipt_is_asked_for_the
 ) -> None:
     rotated = await world.rotate(1)
 
-    await not_found(world, rotated.event_id)
+    await not_found(world, rotated.receipt.event_id)
     await not_found(world, "0-1-0", uid=0)
     await not_found(world, "0-1-1", uid=0)
 

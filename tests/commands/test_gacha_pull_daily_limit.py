@@ -183,7 +183,7 @@ class TwoReadings:
     """A server clock that crosses midnight between the engine's look at the day and the script's run."""
 
     def __init__(self) -> None:
-        self.readings = [MIDNIGHT_MS - 1, MIDNIGHT_MS - 1, MIDNIGHT_MS]
+        self.readings = [MIDNIGHT_MS - 1, MIDNIGHT_MS]
 
     def __call__(self) -> int:
         return self.readings.pop(0) if len(self.readings) > 1 else self.readings[0]

@@ -156,22 +156,28 @@ async def test_given_200_pulls_in_flight_when_economies_are_pushed_then_each_rec
     world = await open_world(economies[0])
     workers = [await world.another_engine() for _ in range(4)]
     replies: list[GachaPullReply] = []
-    turns = [asyncio.Event(), asyncio.Event()]  # set after 70 replies, and after 140
+    used = {each: asyncio.Event() for each in item_of}
+    halfway, over = asyncio.Event(), asyncio.Event()
 
     async def play(uid: int) -> None:
-        for _ in range(10):
-            replies.append(await world.pull(uid, 10, engine=workers[uid % 4]))
-            for turn in turns[: len(replies) // 70]:
-                turn.set()
+        pulls = 0
+        while pulls < 10 or not over.is_set():
+            reply = await world.pull(uid, 10, engine=workers[uid % 4])
+            replies.append(reply)
+            pulls += 1
+            used[reply.receipt.economy].set()
+            if len(replies) == 100:
+                halfway.set()
 
     async def push() -> None:
-        for turn, pushed in zip(turns, economies[1:], strict=True):
-            await turn.wait()
-            await world.push(pushed)
+        await halfway.wait()
+        for pushed in economies[1:]:
+            await used[await world.push(pushed)].wait()
+        over.set()
 
     await asyncio.gather(push(), *(play(1 + i % 7) for i in range(20)))
 
-    assert len(replies) == 200
+    assert len(replies) >= 200
     for reply in replies:
         assert {item.item_id for item in reply.items} == {item_of[reply.receipt.economy]}
     assert {reply.receipt.economy for reply in replies} == set(item_of)

@@ -50,6 +50,19 @@ async def test_given_a_used_key_when_the_request_differs_then_it_is_refused(
     assert error.code == "IDEMPOTENCY_KEY_REUSED"
 
 
+@pytest.mark.parametrize(
+    "other", [GachaPull(1, "nowhere"), GachaPull(1, "main", True)], ids=["banner", "gems"]
+)
+async def test_given_a_used_key_when_the_other_request_would_be_refused_anyway_then_the_key_is_what_is_wrong(
+    world: World, other: GachaPull
+) -> None:
+    await world.pull(1, key=KEY)
+
+    error = await world.refused(world.engine.execute(PULL, caller(1, key=KEY), other))
+
+    assert error.code == "IDEMPOTENCY_KEY_REUSED"
+
+
 async def test_given_a_used_key_when_another_command_or_another_player_uses_it_then_keys_are_per_player(
     world: World,
 ) -> None:

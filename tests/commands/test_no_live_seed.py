@@ -16,7 +16,7 @@ from croupier_schemas.records import PLAYER
 from tests.commands.conftest import OpenWorld
 from tests.commands.economies import banner, economy
 from tests.commands.world import MASTER_KEY, World, caller, encoded
-from tests.model.fairness import server_seed
+from tests.model.fairness import INSTALLATION, server_seed
 
 UIDS = range(1, 7)
 _INNER, _OUTER = (bytes(byte ^ mask for byte in range(256)) for mask in (0x36, 0x5C))
@@ -114,7 +114,7 @@ async def test_given_a_run_of_commands_when_all_it_left_is_searched_then_no_live
 
 
 async def test_given_a_server_seed_when_it_is_printed_then_it_does_not_show(world: World) -> None:
-    seed = world.engine.master_keys.seed(1, 1)
+    seed = world.engine.master_keys.seed(INSTALLATION, 1, 1)
 
     shown = f"{seed!r} {seed} {vars(type(seed))}"
 

@@ -31,6 +31,7 @@ from croupier_schemas.events import Event, EventHeader, decode_entry, encode_hea
 from croupier_schemas.fairness import FairnessRotate, FairnessRotateReply
 from croupier_schemas.gacha import GachaPull, GachaPullReply
 from croupier_schemas.records import GACHA, PLAYER, Gacha, Player
+from tests.model.fairness import INSTALLATION
 
 P = 0
 MASTER_KEY = hashlib.sha256(b"master key of the command tests").digest()
@@ -132,7 +133,7 @@ class World:
             identity=identity or str(self.transport.identity),
             head=await partition.read_head(self.transport, P),
             epoch=epoch,
-            installation="tests",
+            installation=INSTALLATION,
             last_entry=entries[0][0].decode() if entries else "",
         )
         assert opened
@@ -224,7 +225,7 @@ class World:
             "gacha.pulled", uid, "STANDARD", b"\0" * 16, "", b"", bytes.fromhex(version(self.economy)),
             croupier_lua.RULES, records=tuple((names[i], size) for i, size in script.states),
         )  # fmt: skip
-        seed = self.engine.master_keys.seed(uid, 1).packed(tokens=100, gems=0)
+        seed = self.engine.master_keys.seed(INSTALLATION, uid, 1).packed(tokens=100, gems=0)
         frame = Frame(clock_ms + 2_000, clock_ms, 600_000, b"", 0, seed, f"{epoch}-*", encode_header(header))
         own = (1, 0, 0, daily_limit, *(days or DayArguments()), banner.table, banner.soft, banner.choices)
         return await self.transport.run(script, names, script.argv(*frame, *own))
@@ -258,7 +259,7 @@ class World:
         """Give a player this record, as the mirror would: without the pads of its seed."""
         client_seed = str(uid).encode()
         beginnings = Player(
-            0, 100_000, 0, 0, 0, 0, 0, 1, 1, self.engine.master_keys.seed(uid, 1).commitment,
+            0, 100_000, 0, 0, 0, 0, 0, 1, 1, self.engine.master_keys.seed(INSTALLATION, uid, 1).commitment,
             len(client_seed), client_seed.ljust(32, b"\0"), 0, b"", b"",
         )  # fmt: skip
         record = PLAYER.pack_durable(replace(beginnings, **fields))

@@ -154,10 +154,10 @@ class Casino:
         """`gacha.pull`: the reply, and whether it is a replay. Raises Refused."""
         if (first := self._kept(ask, "pull", request)) is not None:
             return first, True
-        banner, cost, terms = self._price(ask, request, legacy)
         player = self._admit(ask)
         if player.excluded_until_ms > ask.now_ms:
             raise Refused("PLAYER_EXCLUDED", excluded_until=player.excluded_until_ms)
+        banner, cost, terms = self._price(ask, request, legacy)
         pulls = self._pulls_today(player, ask, terms[4])
         gems = request["use_premium_currency"]
         balance = player.gems if gems else player.tokens
@@ -186,13 +186,7 @@ class Casino:
             "gems": player.gems,
             "pity": progress.pity(),
             "legacy_cost_mode": terms[3],
-            "receipt": {
-                "event_id": f"0-{self.epoch}-{len(self.log) - 1}",
-                "seq": len(self.log) - 1,
-                "economy": self.version,
-                "nonce": player.nonce,
-                "commitment": fairness.commitment(self.seed(ask.uid, player.generation)),
-            },
+            "receipt": self._receipt(ask.uid, player),
         }
         return self._keep(ask, "pull", request, reply), False
 
@@ -222,9 +216,19 @@ class Casino:
             "client_seed": player.client_seed,
             "next_nonce": player.nonce + 1,
             "generation": player.generation,
-            "event_id": f"0-{self.epoch}-{len(self.log) - 1}",
+            "receipt": self._receipt(ask.uid, player),
         }
         return self._keep(ask, "rotate", request, reply), False
+
+    def _receipt(self, uid: int, player: Player) -> Json:
+        """The receipt of the newest event."""
+        return {
+            "event_id": f"0-{self.epoch}-{len(self.log) - 1}",
+            "seq": len(self.log) - 1,
+            "economy": self.version,
+            "nonce": player.nonce,
+            "commitment": fairness.commitment(self.seed(uid, player.generation)),
+        }
 
     # Queries.
 

@@ -3,10 +3,12 @@
 import hashlib
 import hmac
 
+INSTALLATION = "tests"
+
 
 def server_seed(master_key: bytes, uid: int, generation: int) -> str:
     """The server seed of a player's generation: 64 hex characters."""
-    return hmac.new(master_key, f"{uid}:{generation}".encode(), hashlib.sha256).hexdigest()
+    return hmac.new(master_key, f"{INSTALLATION}:{uid}:{generation}".encode(), hashlib.sha256).hexdigest()
 
 
 def commitment(seed: str) -> str:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import msgspec
+import structlog
 from msgspec import Meta
 
 from croupier.clock import utc
@@ -15,6 +16,7 @@ from croupier.gacha.pulled import Pull, pity
 from croupier.gacha.table import CompiledBanner
 from croupier.partition import PARTITIONS
 from croupier.query import NoParams, Query, Sources
+from croupier.settings import SettingsError
 from croupier.wallet import read_player
 from croupier_schemas.economy import RARITIES
 from croupier_schemas.events import Event, EventId
@@ -25,7 +27,10 @@ from croupier_schemas.records import (
     DRAW_NEAR_MISS,
     DRAW_STOCK_SEEN,
     GachaDraw,
+    Player,
 )
+
+log = structlog.get_logger(__name__)
 
 
 class ReceiptParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +43,8 @@ async def _fairness(sources: Sources, caller: Caller, _params: NoParams) -> Fair
     epoch = await sources.engine.epoch(caller.uid % PARTITIONS)
     player = await read_player(sources, caller.uid)
     if player is None or player.seed_generation == 0:
-        seed = sources.engine.master_keys.seed(caller.uid, 1)
+        installation = await sources.engine.installation(caller.uid % PARTITIONS)
+        seed = sources.engine.master_keys.seed(installation, caller.uid, 1)
         return FairnessReply(seed.commitment.hex(), str(caller.uid), next_nonce(0, epoch), seed.generation)
     return FairnessReply(
         player.commitment.hex(),
@@ -56,7 +62,7 @@ async def _receipt(sources: Sources, caller: Caller, params: ReceiptParams) -> R
     player = await player_held(sources, event.header.uid)
     drawn_with = pull.player
     revealed = player is not None and player.seed_generation > drawn_with.seed_generation
-    seed = sources.engine.master_keys.seed(event.header.uid, drawn_with.seed_generation, drawn_with.seed_key)
+    server_seed = await _revealed_seed(sources, event, drawn_with) if revealed else None
     return ReceiptReply(
         event_id=str(event.id),
         seq=event.id.seq,
@@ -66,7 +72,7 @@ async def _receipt(sources: Sources, caller: Caller, params: ReceiptParams) -> R
         rules=event.header.rules,
         banner=pull.terms.banner,
         table=economy.banners[pull.terms.banner].banner,
-        server_seed=seed.reveal() if revealed else None,
+        server_seed=server_seed,
         commitment=drawn_with.commitment.hex(),
         client_seed=text(drawn_with.client_seed, drawn_with.client_seed_length),
         nonce=drawn_with.nonce,
@@ -75,12 +81,28 @@ async def _receipt(sources: Sources, caller: Caller, params: ReceiptParams) -> R
     )
 
 
+async def _revealed_seed(sources: Sources, event: Event, drawn_with: Player) -> str:
+    installation = await sources.engine.installation(event.id.partition)
+    try:
+        seed = sources.engine.master_keys.seed(
+            installation, event.header.uid, drawn_with.seed_generation, drawn_with.seed_key
+        )
+    except SettingsError as error:
+        log.error("a revealed seed cannot be shown", event_id=str(event.id), error=str(error))
+        raise CroupierError("INTERNAL") from error
+    if seed.commitment != drawn_with.commitment:
+        log.error("commitment does not fit the master key", event_id=str(event.id), key=drawn_with.seed_key)
+        raise CroupierError("INTERNAL")
+    return seed.reveal()
+
+
 async def _visible_pull(sources: Sources, caller: Caller, text_id: str) -> Event:
     try:
         event_id = EventId.parse(text_id)
     except ValueError as error:
         raise CroupierError("RECEIPT_NOT_FOUND", str(error)) from None
-    event = await find_event(sources, event_id)
+    known = event_id.partition < PARTITIONS
+    event = await find_event(sources, event_id) if known else None
     mine = event is not None and (event.header.uid == caller.uid or caller.role == "admin")
     if event is None or not mine or event.header.type != "gacha.pulled":
         raise CroupierError("RECEIPT_NOT_FOUND")

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from croupier.command import Command, Context, Done, NoTerms
+from croupier.command import Command, Context, Done, NoTerms, receipt
 from croupier.fairness.nonce import next_nonce
 from croupier.gacha.table import CompiledEconomy
 from croupier_schemas.fairness import FairnessRotate, FairnessRotateReply, RevealedSeed
@@ -18,10 +18,11 @@ class RotateArguments(NamedTuple):
 
 
 def _bind(context: Context, request: FairnessRotate, _terms: NoTerms) -> RotateArguments:
-    uid, master_keys = context.caller.uid, context.master_keys
-    seed = context.seed or master_keys.seed(uid, 1)
-    following = master_keys.seed(uid, seed.generation + 1)
-    return RotateArguments(seed.reveal(), following.packed(), request.client_seed or "")
+    seed, client_seed = context.seed, request.client_seed or ""
+    if seed is None:  # the script says which generation it is to be
+        return RotateArguments("", b"", client_seed)
+    following = context.master_keys.seed(context.installation, context.caller.uid, seed.generation + 1)
+    return RotateArguments(seed.reveal(), following.packed(), client_seed)
 
 
 def _render(_economy: CompiledEconomy, _terms: NoTerms, done: Done) -> FairnessRotateReply:
@@ -38,7 +39,7 @@ def _render(_economy: CompiledEconomy, _terms: NoTerms, done: Done) -> FairnessR
         client_seed=text(player.client_seed, player.client_seed_length),
         next_nonce=next_nonce(player.nonce, done.event.epoch),
         generation=player.seed_generation,
-        event_id=str(done.event),
+        receipt=receipt(done, player.nonce, player.commitment),
     )
 
 

@@ -54,7 +54,7 @@ class ServerSeed:
 
 
 class MasterKeys:
-    """The master keys by id. Seeds are HMAC-SHA256(master key, "uid:generation"), in hexadecimal."""
+    """The master keys by id. Seeds are HMAC-SHA256(master key, "installation:uid:generation"), in hex."""
 
     def __init__(self, keys: dict[int, bytes]) -> None:
         if not keys:
@@ -83,17 +83,18 @@ class MasterKeys:
         """A fresh value for CROUPIER_MASTER_KEYS."""
         return f"1:{secrets.token_hex(32)}"
 
-    def seed(self, uid: int, generation: int, key: int | None = None) -> ServerSeed:
+    def seed(self, installation: str, uid: int, generation: int, key: int | None = None) -> ServerSeed:
         """The seed of a player's generation under master key `key` (default: the current one).
 
-        Raises SettingsError when that key is not configured.
+        The installation is part of it, so that players who begin anew on an empty Redis and an empty Postgres do not
+        meet seeds again that were revealed before. Raises SettingsError when that key is not configured.
         """
         key = self.current if key is None else key
         if key not in self._keys:
             raise SettingsError(
                 f"CROUPIER_MASTER_KEYS has no key {key}, which a seed of player {uid} comes from; add it back"
             )
-        message = f"{uid}:{generation}".encode()
+        message = f"{installation}:{uid}:{generation}".encode()
         return ServerSeed(
             uid, key, generation, hmac.new(self._keys[key], message, hashlib.sha256).hexdigest()
         )

@@ -13,10 +13,18 @@ server), `address` (Redis URLs), `errors`.
 from croupier.transport.address import Address
 from croupier.transport.client import Script, Transport
 from croupier.transport.connection import Reply
-from croupier.transport.errors import OutcomeUnknown, Overloaded, ReplyError, TransportError, Unavailable
+from croupier.transport.errors import (
+    REFUSED_CODES,
+    OutcomeUnknown,
+    Overloaded,
+    ReplyError,
+    TransportError,
+    Unavailable,
+)
 from croupier.transport.handshake import Identity, Server
 
 __all__ = [
+    "REFUSED_CODES",
     "Address",
     "Identity",
     "OutcomeUnknown",

@@ -1,12 +1,13 @@
 -- Reveal a player's server seed and commit to the next one; the only way to set the client seed.
--- @arg revealed       text   the server seed of the generation given as `seed`, 64 hex characters
--- @arg next           seed   the seed that follows
--- @arg client_seed    text   new client seed, 1 to 32 characters; empty: keep the old one
+-- @arg revealed       text    the server seed of the generation given as `seed`, 64 hex characters
+-- @arg next           seed?   the seed that follows; both come after NEEDS_SEED
+-- @arg client_seed    text    new client seed, 1 to 32 characters; empty: keep the old one
 -- @record rotated     fairness_rotated
 -- @emits fairness.rotated
 
 -- @stage gate
 -- @stage player
+-- @stage seed
 
 if seed_key ~= player_seed_key or seed_generation ~= player_seed_generation then
   return refuse('NEEDS_SEED', player_seed_key, player_seed_generation)

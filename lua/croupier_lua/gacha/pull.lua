@@ -20,6 +20,7 @@
 -- @stage gate
 -- @stage player
 -- @stage exclusion
+-- @stage seed
 
 if now_ms < day_from_ms or now_ms >= day_until_ms then return refuse('STALE_DAY', string.format('%d', now_ms)) end
 if day > player_day then player_day, player_pulls = day, 0 end

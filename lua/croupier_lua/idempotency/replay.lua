@@ -1,5 +1,8 @@
--- Answer the first reply to an idempotency key, for a request that the rules of today would not even let begin.
+-- What comes before the rules of a game, for a request that the economy does not even let begin: is the caller's view of
+-- the economy the one in force, was this done before under the same key, may the player act at all?
 -- @error NOTHING_KEPT
 
 -- @stage gate
+-- @stage player
+-- @stage exclusion
 return refuse('NOTHING_KEPT')

@@ -7,7 +7,7 @@
 -- @arg request         text               16 bytes over command and body, then what the engine wants back with a replay;
 --                                         empty: no idempotency key was sent
 -- @error FENCED
--- @error EXPIRED
+-- @error EXPIRED now_ms
 -- @error REPLAYED first
 -- @error IDEMPOTENCY_KEY_REUSED
 
@@ -22,7 +22,7 @@ if now_ms == 0 then
   local time = call('TIME')
   now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-if now_ms > not_after_ms then return {'EXPIRED'} end
+if now_ms > not_after_ms then return {'EXPIRED', string.format('%d', now_ms)} end
 
 if request ~= '' then
   local first = call('GET', idempotency_key)

@@ -11,6 +11,8 @@ CREATE TABLE installation (
 -- (epoch, seq, op_id, ts_ms) is the cursor: the last event applied; all null before the first one.
 -- taken_epoch is the last epoch handed out. An epoch below it is sealed: none of its events is applied any more.
 -- taken_identity is the Redis server that it was handed out for.
+-- state, reason and detail are what the daemon that owns the partition says of it; `since` is when it began to say so,
+-- and seen_at when it last did.
 CREATE TABLE partitions (
     partition      int PRIMARY KEY,
     epoch          bigint,
@@ -19,6 +21,11 @@ CREATE TABLE partitions (
     ts_ms          bigint,
     taken_epoch    bigint NOT NULL DEFAULT 0,
     taken_identity text NOT NULL DEFAULT '',
+    state          text NOT NULL DEFAULT 'starting',
+    reason         text NOT NULL DEFAULT '',
+    detail         text NOT NULL DEFAULT '',
+    since          timestamptz NOT NULL DEFAULT now(),
+    seen_at        timestamptz,
     CHECK (num_nulls(epoch, seq, op_id, ts_ms) IN (0, 4)),
     CHECK (epoch <= taken_epoch)
 );
