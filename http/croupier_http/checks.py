@@ -19,8 +19,12 @@ _OLDEST: Final = {"redis": (7, 0), "valkey": (7, 2)}
 _CHECK_TIMEOUT_S: Final = 2.0
 
 
-class RedisUnsuitable(Exception):
-    """This Redis must not be used; the message is one line that says why and what to do."""
+class CannotServe(Exception):
+    """The server cannot run as asked; the message is one line that says why and what to do."""
+
+
+class RedisUnsuitable(CannotServe):
+    """This Redis must not be used."""
 
 
 async def check_redis(transport: Transport) -> None:

@@ -27,22 +27,7 @@ HTTP_SECONDS: Final = Histogram(
     "http_request_duration_seconds",
     "Time from a request's headers to its reply.",
     ["operation"],
-    buckets=(
-        0.0005,
-        0.001,
-        0.002,
-        0.004,
-        0.008,
-        0.016,
-        0.032,
-        0.064,
-        0.128,
-        0.256,
-        0.512,
-        1.024,
-        2.048,
-        4.096,
-    ),
+    buckets=tuple(0.0005 * 2**step for step in range(14)),
 )
 HTTP_IN_FLIGHT: Final = Gauge(
     "http_requests_in_flight", "Requests being answered.", multiprocess_mode="livesum"

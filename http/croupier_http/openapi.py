@@ -50,6 +50,38 @@ _ERROR_SCHEMA: Final[Document] = {
 }
 
 
+_PARAMETERS: Final[Document] = {
+    "RequestId": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "description": "An id of the client's for this request; the reply repeats it, else the server makes one",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    },
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The same key with the same request gives the first reply again, to the last byte; "
+        "with another request it is refused. Keys are per player.",
+        "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY_PATTERN}$"},
+        "example": "7c1d0b5e-pull-1",
+    },
+}
+
+_HEADERS: Final[Document] = {
+    "RequestId": {"description": "Id of the request", "schema": {"type": "string"}},
+    "OpId": {
+        "description": "Id of this attempt at a command",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    },
+    "Replayed": {
+        "description": "`true` where this is the first reply again, and absent otherwise",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "RetryAfter": {"description": "Seconds to wait at least", "schema": {"type": "integer", "minimum": 1}},
+    "Authenticate": {"description": "The scheme that is wanted", "schema": {"type": "string"}},
+}
+
+
 def document() -> Document:
     """The whole description, in JSON's types."""
     structs = [struct for command in COMMANDS for struct in (command.request, command.reply)]
@@ -90,38 +122,6 @@ def document() -> Document:
             },
         },
     }
-
-
-_PARAMETERS: Final[Document] = {
-    "RequestId": {
-        "name": "X-Request-Id",
-        "in": "header",
-        "description": "An id of the client's for this request; the reply repeats it, else the server makes one",
-        "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
-    },
-    "IdempotencyKey": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "The same key with the same request gives the first reply again, to the last byte; "
-        "with another request it is refused. Keys are per player.",
-        "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY_PATTERN}$"},
-        "example": "7c1d0b5e-pull-1",
-    },
-}
-
-_HEADERS: Final[Document] = {
-    "RequestId": {"description": "Id of the request", "schema": {"type": "string"}},
-    "OpId": {
-        "description": "Id of this attempt at a command",
-        "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
-    },
-    "Replayed": {
-        "description": "`true` where this is the first reply again, and absent otherwise",
-        "schema": {"type": "string", "enum": ["true"]},
-    },
-    "RetryAfter": {"description": "Seconds to wait at least", "schema": {"type": "integer", "minimum": 1}},
-    "Authenticate": {"description": "The scheme that is wanted", "schema": {"type": "string"}},
-}
 
 
 def _command(command: Command[Any, Any, Any]) -> Document:

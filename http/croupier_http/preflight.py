@@ -11,14 +11,16 @@ from croupier.transport import Transport, TransportError
 from croupier_http.auth import checked_secret
 from croupier_http.checks import RedisUnsuitable, check_redis
 from croupier_http.cors import Cors
+from croupier_http.protocol import require_c_parser
 from croupier_schemas.economy import Economy
 
 
 async def preflight(settings: Settings) -> None:
-    """Raises SettingsError, and RedisUnsuitable where Redis is there already and must not be used.
+    """Raises SettingsError, and CannotServe, for one where Redis is there already and must not be used.
 
     A Redis that is not there may come later, and is looked at then.
     """
+    require_c_parser()
     checked_secret(settings.jwt_secret_key)
     Cors.parse(settings.cors_origins)
     MasterKeys.parse(settings.master_keys)

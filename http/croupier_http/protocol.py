@@ -1,7 +1,7 @@
 """The connection to aiohttp: its server, without its router and its middlewares.
 
 The routes come from the declarations, so that a dictionary is all the routing there is to do, and errors have one form,
-made in one place. A bare reply takes 24 us of CPU this way, and 30 us by way of `web.Application`.
+made in one place. `web.Application` costs 3 us of CPU more per request, and 5 us with one middleware.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from aiohttp.streams import StreamReader
 
 from croupier_http.app import App
 from croupier_http.bodies import BODY_BYTES_MAX
+from croupier_http.checks import CannotServe
 
 KEEPALIVE_TIMEOUT_S: Final = 30.0
 """How long a connection may be idle, or take to send the headers of a request."""
@@ -23,9 +24,9 @@ _LINGERING_TIME_S: Final = 2.0
 
 
 def require_c_parser() -> None:
-    """Raise RuntimeError where aiohttp was built without its parser in C, which is the only one that is fast."""
+    """Raise CannotServe where aiohttp was built without its parser in C, which alone is fast."""
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
-        raise RuntimeError("aiohttp has no C parser here: install one of its binary wheels")
+        raise CannotServe("aiohttp has no C parser here: install one of its binary wheels")
 
 
 class Protocol(web.RequestHandler):

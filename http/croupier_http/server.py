@@ -14,7 +14,7 @@ import msgspec
 
 from croupier.settings import Settings, SettingsError
 from croupier_http import logs
-from croupier_http.checks import RedisUnsuitable
+from croupier_http.checks import CannotServe
 from croupier_http.metrics import MULTIPROCESS_VARIABLE
 from croupier_http.preflight import preflight
 from croupier_http.supervisor import Supervisor
@@ -23,8 +23,8 @@ from croupier_http.worker import EXIT_CANNOT_RUN, run_worker
 __all__ = ["AddressUnavailable", "reserve_port", "run", "run_worker"]
 
 
-class AddressUnavailable(Exception):
-    """The address cannot be listened on; the message is one line."""
+class AddressUnavailable(CannotServe):
+    """The address cannot be listened on."""
 
 
 def run(settings: Settings) -> int:
@@ -39,7 +39,7 @@ def run(settings: Settings) -> int:
             asyncio.run(preflight(settings))
             settings = msgspec.structs.replace(settings, http_port=port, workers=settings.workers or _cores())
             return asyncio.run(Supervisor(settings, directory).run())
-    except (SettingsError, AddressUnavailable, RedisUnsuitable) as error:
+    except (SettingsError, CannotServe) as error:
         sys.stderr.write(f"croupier: {error}\n")
         return EXIT_CANNOT_RUN
 

@@ -115,4 +115,6 @@ def shortened(value: object) -> object:
 
 
 def _short(text: str, characters_max: int = _RECEIVED_CHARACTERS_MAX) -> str:
+    """Also readable where it came from a header that is not UTF-8."""
+    text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= characters_max else text[:characters_max] + "…"

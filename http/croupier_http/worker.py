@@ -20,7 +20,7 @@ from croupier.query import Sources
 from croupier.settings import Settings, SettingsError
 from croupier_http import logs
 from croupier_http.build import build_app
-from croupier_http.checks import RedisUnsuitable
+from croupier_http.checks import CannotServe
 from croupier_http.keeper import keep_connected
 from croupier_http.metrics import Sampler
 from croupier_http.pages import NO_POSTGRES
@@ -50,8 +50,8 @@ async def run_worker(
     """Serve until `stop` is set, then finish what was begun and close everything.
 
     Redis, its partition and Postgres may come later: until then requests are answered with 503. `listening` is called
-    with host and port once connections are accepted. Raises SettingsError, RedisUnsuitable, and OSError where the
-    address cannot be had.
+    with host and port once connections are accepted. Raises SettingsError, CannotServe, and OSError where the address
+    cannot be had.
     """
     require_c_parser()
     stop = stop or asyncio.Event()
@@ -119,7 +119,7 @@ def main() -> int:
         logs.configure(settings.log_level)
         with socket.socket(fileno=int(os.environ[CONTROL_VARIABLE])) as control:
             uvloop.run(_supervised(settings, control))
-    except (SettingsError, RedisUnsuitable) as error:
+    except (SettingsError, CannotServe) as error:
         sys.stderr.write(f"croupier: {error}\n")
         return EXIT_CANNOT_RUN
     return 0
@@ -128,7 +128,12 @@ def main() -> int:
 async def _supervised(settings: Settings, control: socket.socket) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_reader(control, stop.set)  # the supervisor never writes: this is its end
+
+    def supervisor_gone() -> None:  # the supervisor never writes, so what can be read is the end
+        loop.remove_reader(control)
+        stop.set()
+
+    loop.add_reader(control, supervisor_gone)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     try:
         await run_worker(settings, stop, listening=lambda _host, _port: control.sendall(LISTENING))

@@ -56,8 +56,12 @@ class Server:
         return code
 
 
-async def start(settings: Settings, **environment: str) -> Server:
-    """Start a server; further variables are added to its environment."""
+@contextlib.asynccontextmanager
+async def starting(settings: Settings, **environment: str) -> AsyncIterator[Server]:
+    """A server that was started and may be ending by itself; further variables are added to its environment.
+
+    When the block is left it is asked to stop, if it has not ended, and its end is awaited.
+    """
     variables = {
         "REDIS_URL": settings.redis_url,
         "DATABASE_URL": settings.database_url,
@@ -69,26 +73,27 @@ async def start(settings: Settings, **environment: str) -> Server:
         "CROUPIER_CORS_ORIGINS": settings.cors_origins,
         "CROUPIER_ECONOMY": settings.economy,
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        _PROGRAM,
-        env=os.environ | variables | environment,
-        stderr=asyncio.subprocess.PIPE,
+    server = Server(
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-c", _PROGRAM),
+            env=os.environ | variables | environment,
+            stderr=asyncio.subprocess.PIPE,
+        )
     )
-    return Server(process)
-
-
-@contextlib.asynccontextmanager
-async def serving(settings: Settings, **environment: str) -> AsyncIterator[tuple[Server, Client]]:
-    """A server that listens; asked to stop, and its end awaited, when the block is left."""
-    server = await start(settings, **environment)
     try:
-        url = (await server.event("listening"))["url"]
-        # Each request on a connection of its own, so that all workers get some.
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
-            yield server, Client(url, session)
+        yield server
     finally:
         if server.process.returncode is None:
             server.process.terminate()
         await server.ended()
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings, **environment: str) -> AsyncIterator[tuple[Server, Client]]:
+    """A server that listens."""
+    async with starting(settings, **environment) as server:
+        url = (await server.event("listening"))["url"]
+        # Each request on a connection of its own, so that all workers get some.
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+            yield server, Client(url, session)

@@ -120,6 +120,22 @@ async def read_reply(reader: asyncio.StreamReader) -> bytes:
     return head
 
 
+def parsed(reply: bytes) -> Reply:
+    """A reply as it came over the wire."""
+    head, _, body = reply.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    return Reply(int(status.split(" ")[1]), dict(line.split(": ", 1) for line in lines), body)
+
+
+def pull_head(*lines: str) -> bytes:
+    """The head of a pull, with further header lines."""
+    head = [
+        f"POST {PULL} HTTP/1.1", "Host: x", f"Authorization: Bearer {token()}", "Content-Type: application/json",
+        *lines,
+    ]  # fmt: skip
+    return "\r\n".join([*head, "", ""]).encode()
+
+
 @contextlib.asynccontextmanager
 async def running(settings: Settings, *, ready: bool = True) -> AsyncIterator[Client]:
     """A worker in this process; stopped, and its end awaited, when the block is left."""

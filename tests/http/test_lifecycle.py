@@ -1,6 +1,7 @@
 """Whole servers: start, several workers, the death of one, Redis lost, and the end."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -13,13 +14,15 @@ from msgspec.structs import replace
 
 from croupier_cli.embedded import Valkey
 from croupier_schemas import keys
-from tests.http.served import serving, start
+from tests.http.served import serving, starting
 from tests.http.support import (
     PULL,
     WALLET,
     Client,
     assert_is_error,
     dump,
+    parsed,
+    pull_head,
     settings_for,
     token,
     until,
@@ -111,9 +114,8 @@ async def test_given_a_port_in_use_when_started_then_one_line_exit_code_2_and_no
         other.listen()
         port = other.getsockname()[1]
 
-        server = await start(settings_for(redis_url, http_port=port, workers=2))
-
-        assert await server.ended() == 2
+        async with starting(settings_for(redis_url, http_port=port, workers=2)) as server:
+            assert await server.ended() == 2
     assert len(server.lines) == 1
     assert f"127.0.0.1:{port}" in server.lines[0]
     assert dump(redis_url) == {}
@@ -132,9 +134,8 @@ async def test_given_a_port_in_use_when_started_then_one_line_exit_code_2_and_no
 async def test_given_unusable_settings_when_started_then_one_line_and_exit_code_2(
     redis_url: str, changes: dict[str, str], said: str
 ) -> None:
-    server = await start(replace(settings_for(redis_url), **changes))
-
-    assert await server.ended() == 2
+    async with starting(replace(settings_for(redis_url), **changes)) as server:
+        assert await server.ended() == 2
     assert len(server.lines) == 1
     assert said in server.lines[0]
     assert not any(secret in line for secret in ("short", ":nonsense") for line in server.lines)
@@ -142,9 +143,8 @@ async def test_given_unusable_settings_when_started_then_one_line_and_exit_code_
 
 async def test_given_a_redis_that_evicts_when_started_then_one_line_and_exit_code_2(tmp_path: Path) -> None:
     with Valkey.start(tmp_path, extra=("--maxmemory-policy", "allkeys-lru")) as valkey:
-        server = await start(settings_for(valkey.url, workers=2))
-
-        assert await server.ended() == 2
+        async with starting(settings_for(valkey.url, workers=2)) as server:
+            assert await server.ended() == 2
         assert len(server.lines) == 1
         assert "maxmemory-policy is allkeys-lru" in server.lines[0]
         assert dump(valkey.url) == {}
@@ -159,9 +159,8 @@ async def test_given_a_redis_kept_by_a_postgres_when_started_without_it_then_one
         plain.hset(keys.head(0), "installation", "another")
     state = dump(redis_url)
 
-    server = await start(settings_for(redis_url))
-
-    assert await server.ended() == 2
+    async with starting(settings_for(redis_url)) as server:
+        assert await server.ended() == 2
     assert len(server.lines) == 1
     assert "DATABASE_URL" in server.lines[0]
     assert dump(redis_url) == state
@@ -208,11 +207,10 @@ async def test_given_a_redis_that_comes_later_when_it_evicts_then_the_server_end
     tmp_path: Path,
 ) -> None:
     port = free_port()
-    server = await start(settings_for(f"redis://127.0.0.1:{port}/0", workers=2))
-    await server.event("listening")
-
-    with Valkey.start(tmp_path, port=port, extra=("--maxmemory-policy", "allkeys-lru")):
-        assert await server.ended() == 2
+    async with starting(settings_for(f"redis://127.0.0.1:{port}/0", workers=2)) as server:
+        await server.event("listening")
+        with Valkey.start(tmp_path, port=port, extra=("--maxmemory-policy", "allkeys-lru")):
+            assert await server.ended() == 2
     assert any("maxmemory-policy is allkeys-lru" in line for line in server.lines)
     assert not [line for line in server.lines if "Traceback" in line]
 
@@ -246,7 +244,7 @@ async def test_given_a_request_in_flight_when_the_server_is_stopped_then_it_is_f
         await until_ready(client)
         assert (await client.post(PULL)).status == 200
         held = proxy.disturb(Direction.REPLIES, Kind.HOLD, after_bytes=0)
-        in_flight = asyncio.create_task(client.post(PULL))
+        in_flight = asyncio.create_task(client.raw(pull_head(), until_closed=True))
         await held.reached.wait()
 
         server.process.terminate()
@@ -262,7 +260,7 @@ async def test_given_a_request_in_flight_when_the_server_is_stopped_then_it_is_f
         assert not in_flight.done()
         held.release()
 
-        reply = await in_flight
+        reply = parsed(await in_flight)
         assert (reply.status, reply.json["balance"]) == (200, 90_000)
         assert reply.headers["Connection"] == "close"
         assert await server.ended() == 0
@@ -272,6 +270,7 @@ async def test_given_a_request_in_flight_when_the_server_is_stopped_then_it_is_f
 async def test_given_the_supervisor_is_killed_when_its_workers_notice_then_they_end(redis_url: str) -> None:
     async with serving(settings_for(redis_url, workers=2)) as (server, client):
         await until_ready(client)
+        pids = await worker_pids(client, 2)
         server.process.kill()
 
         async def nobody_answers() -> bool:
@@ -281,7 +280,12 @@ async def test_given_the_supervisor_is_killed_when_its_workers_notice_then_they_
                 return True
             return False
 
-        await until(nobody_answers, "the workers are gone")
+        try:
+            await until(nobody_answers, "the workers are gone")
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 async def test_given_a_server_at_work_when_its_log_is_read_then_lines_have_request_ids_and_no_secrets(

@@ -12,22 +12,15 @@ from tests.http.support import (
     PULL,
     WALLET,
     Client,
-    Reply,
     assert_is_error,
     dump,
+    parsed,
+    pull_head,
     read_reply,
     running,
     settings_for,
     token,
 )
-
-
-def parsed(reply: bytes) -> Reply:
-    """A reply as it came over the wire."""
-    head, _, body = reply.partition(b"\r\n\r\n")
-    status, *lines = head.decode().split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines)
-    return Reply(int(status.split(" ")[1]), headers, body)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +122,7 @@ async def test_given_a_body_that_breaks_its_framing_when_sent_then_400_and_nothi
     client: Client, redis_url: str
 ) -> None:
     state = dump(redis_url)
-    head = _head("Transfer-Encoding: chunked")
+    head = pull_head("Transfer-Encoding: chunked")
 
     raw = await client.raw(head + b'5\r\n{"cou\r\nZZ\r\n', until_closed=True)
 
@@ -137,15 +130,29 @@ async def test_given_a_body_that_breaks_its_framing_when_sent_then_400_and_nothi
     assert dump(redis_url) == state
 
 
+@pytest.mark.parametrize("name", ["Idempotency-Key", "X-Request-Id", "Authorization", "Origin"])
+async def test_given_a_header_that_is_no_text_when_sent_then_it_is_answered_like_any_other(
+    client: Client, name: str
+) -> None:
+    head = pull_head().replace(b"Host: x", b"Host: x\r\n" + name.encode() + b": \xff\xfe")
+
+    reply = parsed(await client.raw(head))
+
+    assert reply.status in (200, 401, 422)
+    assert reply.json
+
+
 async def test_given_a_chunked_body_when_sent_then_it_is_read(client: Client) -> None:
-    raw = await client.raw(_head("Transfer-Encoding: chunked") + b'5\r\n{"cou\r\n7\r\nnt": 1}\r\n0\r\n\r\n')
+    raw = await client.raw(
+        pull_head("Transfer-Encoding: chunked") + b'5\r\n{"cou\r\n7\r\nnt": 1}\r\n0\r\n\r\n'
+    )
 
     assert parsed(raw).status == 200
 
 
 async def test_given_a_body_in_pieces_when_sent_then_it_is_read(client: Client) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-    writer.write(_head("Content-Length: 12"))
+    writer.write(pull_head("Content-Length: 12"))
     for byte in b'{"count": 1}':
         await asyncio.sleep(0)
         writer.write(bytes([byte]))
@@ -158,7 +165,7 @@ async def test_given_a_client_that_waits_when_it_expects_100_then_it_is_told_to_
     client: Client,
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-    writer.write(_head("Content-Length: 12", "Expect: 100-continue"))
+    writer.write(pull_head("Content-Length: 12", "Expect: 100-continue"))
     assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
     writer.write(b'{"count": 1}')
 
@@ -173,7 +180,7 @@ async def test_given_a_body_that_does_not_come_when_its_time_is_over_then_408_an
     async with running(settings_for(redis_url)) as client:
         state = dump(redis_url)
 
-        raw = await client.raw(_head("Content-Length: 12") + b'{"coun', until_closed=True)
+        raw = await client.raw(pull_head("Content-Length: 12") + b'{"coun', until_closed=True)
 
         reply = parsed(raw)
         assert_is_error(reply, 408, "REQUEST_TIMEOUT")
@@ -186,7 +193,7 @@ async def test_given_a_client_that_leaves_in_the_middle_when_gone_then_nothing_c
 ) -> None:
     state = dump(redis_url)
     _, writer = await asyncio.open_connection("127.0.0.1", client.port)
-    writer.write(_head("Content-Length: 12") + b'{"coun')
+    writer.write(pull_head("Content-Length: 12") + b'{"coun')
     await writer.drain()
     writer.close()
     await writer.wait_closed()
@@ -232,7 +239,7 @@ async def test_given_a_refused_token_and_a_body_when_sent_then_the_connection_se
     client: Client,
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-    writer.write(_head("Content-Length: 12").replace(b"Bearer ", b"Bearer x") + b'{"count": 1}')
+    writer.write(pull_head("Content-Length: 12").replace(b"Bearer ", b"Bearer x") + b'{"count": 1}')
     assert parsed(await read_reply(reader)).status == 401
     writer.write(_get(WALLET))
 
@@ -263,15 +270,6 @@ async def test_given_a_fault_while_the_reply_is_made_when_answering_then_500_in_
     reply = await client.get(WALLET)
 
     assert_is_error(reply, 500, "INTERNAL")
-
-
-def _head(*lines: str) -> bytes:
-    """The head of a pull."""
-    head = [
-        f"POST {PULL} HTTP/1.1", "Host: x", f"Authorization: Bearer {token()}", "Content-Type: application/json",
-        *lines,
-    ]  # fmt: skip
-    return "\r\n".join([*head, "", ""]).encode()
 
 
 def _get(path: str, *lines: str) -> bytes:
