@@ -17,6 +17,7 @@ from croupier.clock import utc
 from croupier.command import Caller
 from croupier.errors import CroupierError
 from croupier.partition import PARTITIONS
+from croupier.postgres import asking_postgres
 from croupier.query import Query, Sources
 from croupier_schemas.economy import Tier
 from croupier_schemas.events import EventId
@@ -113,6 +114,9 @@ _PLACE = struct.Struct(">QQH")
 
 async def history(sources: Sources, caller: Caller, params: HistoryQuery) -> HistoryReply:
     """A page of the caller's rounds, newest first. Raises CroupierError VALIDATION_ERROR and NOT_READY."""
+    if params.cursor is not None and params.offset:
+        details = {"field": "offset", "allowed": "either offset or cursor", "received": params.offset}
+        raise CroupierError("VALIDATION_ERROR", details=details)
     place = _Place.parse(params.cursor)
     partition = caller.uid % PARTITIONS
     page = await _page(
@@ -179,10 +183,8 @@ class _Page(NamedTuple):
 
 async def _page(sources: Sources, limit: int, statement: str, *arguments: object) -> _Page:
     """Run a statement that asks for one row more than the page has, to see whether another page follows."""
-    try:
+    with asking_postgres():
         rows = await sources.pool.fetch(statement, *arguments, timeout=QUERY_TIMEOUT_S)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise CroupierError("NOT_READY", f"Postgres does not answer: {error}", retry_after_s=1) from error
     total, as_of = rows[0]["total"], utc(rows[0]["as_of_ms"])
     found = [row for row in rows if row["epoch"] is not None]
     more = len(found) > limit

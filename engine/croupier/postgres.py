@@ -1,6 +1,14 @@
-"""What asyncpg's errors mean."""
+"""What asyncpg's errors mean, and what a caller is told of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import asyncpg
+import structlog
+
+from croupier.errors import CroupierError
+
+log = structlog.get_logger(__name__)
 
 # The statement, the data or the settings are wrong: the same will not work later either.
 _REFUSED = (
@@ -22,3 +30,15 @@ def is_away(error: BaseException) -> bool:
         error,
         OSError | TimeoutError | asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError,
     )
+
+
+@contextmanager
+def asking_postgres() -> Iterator[None]:
+    """Turn "Postgres is away" into CroupierError NOT_READY; where it is, and why, is for the log."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, CroupierError) or not is_away(error):
+            raise
+        log.warning("Postgres is not available", error=str(error) or type(error).__name__)
+        raise CroupierError("NOT_READY", "Postgres cannot be reached right now.", retry_after_s=1) from error

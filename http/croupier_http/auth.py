@@ -72,24 +72,27 @@ class Authenticator:
         """Who sends this header. Raises CroupierError UNAUTHENTICATED."""
         if authorization is None:
             raise _refused("the header `Authorization: Bearer <token>` is missing")
-        identity = self._remembered.get(authorization)
+        scheme, _, token = authorization.partition(" ")
+        if scheme != "Bearer" and scheme.lower() != "bearer":
+            raise _refused("the scheme of the header `Authorization` is not Bearer")
+        identity = self._remembered.get(token)
         if identity is None:
-            identity = self._verify(authorization)
+            identity = self._verify(token)
             if len(self._remembered) >= _REMEMBERED_MAX:
                 del self._remembered[next(iter(self._remembered))]
-            self._remembered[authorization] = identity
+            self._remembered[token] = identity
         elif identity.expires_s <= time.time():
-            del self._remembered[authorization]
+            del self._remembered[token]
             raise _refused("the token has expired")
         return identity
 
-    def _verify(self, authorization: str) -> Identity:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            raise _refused("the scheme of the header `Authorization` is not Bearer")
+    def _verify(self, token: str) -> Identity:
+        # PyJWT forgives white space around a token, and each form of it would be remembered as another token.
+        if not token.isascii() or " " in token or "\t" in token:
+            raise _refused("the token is not valid")
         try:
             payload = jwt.decode(
-                token.strip(),
+                token,
                 self._secret,
                 algorithms=[_ALGORITHM],
                 options={"require": list(Claims.__struct_fields__), "verify_iat": False},

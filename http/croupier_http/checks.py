@@ -10,6 +10,7 @@ import asyncpg
 from croupier.engine import Engine
 from croupier.errors import CroupierError
 from croupier.partition import PartitionError, read_head
+from croupier.postgres import is_away
 from croupier.query import Sources
 from croupier.transport import Transport, TransportError
 
@@ -50,8 +51,12 @@ async def check_redis(transport: Transport) -> None:
         )
 
 
+ESSENTIAL: Final = frozenset({"redis", "partition"})
+"""What a pull needs. Without Postgres pulls go on; strict commands, history and ledger do not."""
+
+
 async def readiness(sources: Sources) -> dict[str, str]:
-    """The checks by name, each with `ok` or with what is wrong. All are `ok` when a pull would succeed."""
+    """The checks by name, each with `ok` or with what is wrong. A pull succeeds when those of `ESSENTIAL` are `ok`."""
     checks = {"redis": _redis(sources.engine), "partition": _partition(sources.engine)}
     if sources.postgres is not None:
         checks["postgres"] = _postgres(sources.postgres)
@@ -67,8 +72,12 @@ async def _outcome(check: Awaitable[None]) -> str:
         return f"no answer within {_CHECK_TIMEOUT_S:g} s"
     except CroupierError as error:
         return error.message
-    except (TransportError, PartitionError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        return str(error) or type(error).__name__
+    except PartitionError as error:
+        return str(error)
+    except Exception as error:
+        if not isinstance(error, TransportError) and not is_away(error):
+            raise
+        return "cannot be reached"  # where it is, and why, is not for strangers
     return "ok"
 
 

@@ -2,11 +2,13 @@
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, Generic, Never, TypeVar
 
 import msgspec
+from msgspec.structs import fields
 
 from croupier.errors import CroupierError
 from croupier_http.aliases import aliases
@@ -15,6 +17,19 @@ from croupier_http.validation import allowed_values, explain, invalid
 Request = TypeVar("Request", bound=msgspec.Struct)
 
 _INTEGER_DIGITS_MAX: Final = 40
+
+
+# What msgspec reads more generously where everything is text: 1e2 as 100, 2020 as a time in seconds, null as nothing.
+_INTEGER: Final = re.compile(r"-?[0-9]{1,16}")
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].{1,40}")
+
+
+def _shape(kind: object) -> re.Pattern[str] | None:
+    """How a parameter of this type must look."""
+    text = repr(kind)
+    if "datetime" in text:
+        return _TIME
+    return _INTEGER if kind is int or "[int" in text else None
 
 
 class _Infinite(float):
@@ -49,6 +64,9 @@ class Decoder(Generic[Request]):
         self._struct = struct
         self._decode = msgspec.json.Decoder(struct).decode
         self._allowed = allowed_values(struct)
+        self._shapes = {
+            field.encode_name: shape for field in fields(struct) if (shape := _shape(field.type)) is not None
+        }
         self._quoted_names = tuple(f'"{name}"'.encode() for name in struct.__struct_encode_fields__)
 
     def body(self, body: bytes) -> Request:
@@ -73,6 +91,10 @@ class Decoder(Generic[Request]):
         """Convert the parameters of a query, all of them text. Raises CroupierError VALIDATION_ERROR."""
         pairs = list(parameters)
         _refuse_repeated(name for name, _ in pairs)
+        for name, text in pairs:
+            shape = self._shapes.get(name)
+            if shape is not None and not shape.fullmatch(text):
+                raise invalid(name, "not of the right form", text, self._allowed.get(name))
         return self._convert(dict(pairs), strict=False)
 
     def _may_repeat_a_name(self, body: bytes) -> bool:

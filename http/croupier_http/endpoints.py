@@ -4,14 +4,14 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
-import asyncpg
 import msgspec
 from aiohttp import hdrs, web
-from multidict import istr
+from multidict import CIMultiDictProxy, istr
 
 from croupier.command import Caller, Command
 from croupier.engine import Engine
 from croupier.errors import CroupierError
+from croupier.postgres import asking_postgres
 from croupier.query import Query, Sources
 from croupier_http.auth import Authenticator
 from croupier_http.bodies import read_body
@@ -29,6 +29,16 @@ _is_idempotency_key = re.compile(IDEMPOTENCY_KEY_PATTERN).fullmatch
 _encode = msgspec.json.Encoder().encode
 
 Places = Mapping[str, str]
+
+
+def _single(headers: CIMultiDictProxy[str], name: istr) -> str | None:
+    """The header of that name, or None. Sent twice it could mean one thing to a proxy and another here: refused."""
+    values = headers.getall(name, None)
+    if values is None:
+        return None
+    if len(values) > 1:
+        raise CroupierError("MALFORMED_REQUEST", f"The header {name} may be sent once only.")
+    return values[0]
 
 
 class Endpoint(Protocol):
@@ -57,9 +67,9 @@ class CommandEndpoint:
 
     async def answer(self, request: web.BaseRequest, op_id: bytes, _places: Places) -> Answer:
         headers = request.headers
-        identity = self._authenticator.identify(headers.get(hdrs.AUTHORIZATION))
+        identity = self._authenticator.identify(_single(headers, hdrs.AUTHORIZATION))
         body = await read_body(request, self._body_timeout_s)
-        key = headers.get(IDEMPOTENCY_KEY)
+        key = _single(headers, IDEMPOTENCY_KEY)
         if key is not None and not _is_idempotency_key(key):
             raise invalid("Idempotency-Key", "not a usable key", key, "1 to 255 visible ASCII characters")
         command_request = self._decoder.body(body)
@@ -83,15 +93,13 @@ class QueryEndpoint:
         self._decoder = Decoder(query.params)
 
     async def answer(self, request: web.BaseRequest, op_id: bytes, places: Places) -> Answer:
-        identity = self._authenticator.identify(request.headers.get(hdrs.AUTHORIZATION))
+        identity = self._authenticator.identify(_single(request.headers, hdrs.AUTHORIZATION))
         if self._query.access == "admin" and identity.role != "admin":
             raise CroupierError("FORBIDDEN")
         params = self._decoder.query([*places.items(), *request.query.items()])
         caller = Caller(identity.uid, identity.tier, identity.role, op_id)
-        try:
+        with asking_postgres():
             return Answer(_encode(await self._query.answer(self._sources, caller, params)))
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-            raise CroupierError("NOT_READY", "Postgres cannot be reached.") from error
 
 
 class Page:

@@ -4,16 +4,16 @@ import os
 import time
 from importlib.metadata import version
 
-import asyncpg
 import msgspec
 
 from croupier.errors import CroupierError
 from croupier.gacha.queries import remaining_stock
 from croupier.history import daily_remaining
+from croupier.postgres import is_away
 from croupier.query import Sources
 from croupier.transport import TransportError
 from croupier_http import docs_page, metrics, openapi
-from croupier_http.checks import readiness
+from croupier_http.checks import ESSENTIAL, readiness
 from croupier_http.endpoints import Page
 from croupier_http.operations import PAGES
 from croupier_http.replies import Answer
@@ -64,14 +64,16 @@ class Pages:
         )
 
     async def ready(self) -> Answer:
-        """Ready: a pull would succeed. Raises CroupierError NOT_READY with the checks."""
+        """Ready: a pull would succeed; `degraded` where something else would not. Raises CroupierError NOT_READY."""
         checks = await readiness(self._sources)
         failed = [name for name, outcome in checks.items() if outcome != "ok"]
-        if failed:
+        if not ESSENTIAL.isdisjoint(failed):
             raise CroupierError(
                 "NOT_READY", f"Not ready: {', '.join(failed)}.", retry_after_s=1, failed=failed, checks=checks
             )
-        return Answer(_encode({"status": "ready", "checks": checks}))
+        return Answer(
+            _encode({"status": "degraded" if failed else "ready", "failed": failed, "checks": checks})
+        )
 
     async def metrics(self) -> Answer:
         """Everything for Prometheus; what cannot be asked for right now is left out."""
@@ -104,5 +106,7 @@ class Pages:
             return None
         try:
             return await daily_remaining(pool, engine.zone.day(engine.now_ms()).number)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        except Exception as error:
+            if not is_away(error):
+                raise
             return None

@@ -15,7 +15,7 @@ from prometheus_client import multiprocess
 
 from croupier.settings import Settings
 from croupier_http.metrics import MULTIPROCESS_VARIABLE
-from croupier_http.worker import CONTROL_VARIABLE, EXIT_CANNOT_RUN, SHUTDOWN_TIMEOUT_S
+from croupier_http.worker import CONTROL_VARIABLE, EXIT_CANNOT_RUN, shutdown_timeout_s
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ _RESTART_PAUSE_MIN_S: Final = 0.1
 _RESTART_PAUSE_MAX_S: Final = 5.0
 _SETTLED_S: Final = 10.0
 """A worker that lived this long was sound: when it dies, the next one is started after the short pause."""
-_STOP_TIMEOUT_S: Final = SHUTDOWN_TIMEOUT_S + 5.0
+_STOP_MARGIN_S: Final = 5.0
 
 
 class Supervisor:
@@ -84,7 +84,7 @@ class Supervisor:
             stopping = asyncio.ensure_future(self._stop.wait())
             await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
-                await _stop(process)
+                await _stop(process, shutdown_timeout_s(self._settings) + _STOP_MARGIN_S)
             code = await ended
             for task in (listening, stopping):
                 task.cancel()
@@ -106,11 +106,11 @@ class Supervisor:
                 log.info("listening", url=f"http://{host}:{settings.http_port}", workers=settings.workers)
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def _stop(process: asyncio.subprocess.Process, timeout_s: float) -> None:
     """Ask a worker to finish what it has begun; end it where that takes too long."""
     process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), _STOP_TIMEOUT_S)
+        await asyncio.wait_for(process.wait(), timeout_s)
     except TimeoutError:
         log.error("worker did not stop in time", worker_pid=process.pid)
         process.kill()

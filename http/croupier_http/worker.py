@@ -30,8 +30,7 @@ from croupier_http.protocol import HttpServer, require_c_parser
 log = structlog.get_logger("croupier_http.worker")  # as the main module it would have another name
 
 EXIT_CANNOT_RUN: Final = 2
-SHUTDOWN_TIMEOUT_S: Final = 10.0
-"""How long requests that were begun may take to end. Longer than a command and its durability may take by default."""
+_SHUTDOWN_MARGIN_S: Final = 3.0
 
 _POSTGRES_CONNECTIONS_MAX: Final = 8
 _POSTGRES_TIMEOUT_S: Final = 5.0
@@ -39,6 +38,11 @@ _SAMPLE_INTERVAL_S: Final = 1.0
 CONTROL_VARIABLE: Final = "CROUPIER_CONTROL_FD"
 """Number of the socket to the supervisor: the worker writes `LISTENING` to it, and stops when the other end closes."""
 LISTENING: Final = b"L"
+
+
+def shutdown_timeout_s(settings: Settings) -> float:
+    """How long requests that were begun may take to end: longer than a command and its durability."""
+    return settings.command_timeout_seconds + settings.durability_timeout_seconds + _SHUTDOWN_MARGIN_S
 
 
 async def run_worker(
@@ -58,7 +62,7 @@ async def run_worker(
     async with _sources(settings) as sources:
         economy = None if sources.postgres else load_configured_economy(settings)
         app, sampler = build_app(sources, settings)
-        runner = web.ServerRunner(HttpServer(app), shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        runner = web.ServerRunner(HttpServer(app), shutdown_timeout=shutdown_timeout_s(settings))
         await runner.setup()
         try:
             site = web.TCPSite(runner, settings.http_host, settings.http_port, reuse_port=True)

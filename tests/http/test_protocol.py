@@ -138,7 +138,7 @@ async def test_given_a_header_that_is_no_text_when_sent_then_it_is_answered_like
 
     reply = parsed(await client.raw(head))
 
-    assert reply.status in (200, 401, 422)
+    assert reply.status in (200, 400, 401, 422)
     assert reply.json
 
 
