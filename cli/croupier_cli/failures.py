@@ -9,8 +9,7 @@ from croupier.settings import SettingsError
 from croupier.transport import TransportError
 from croupier_cli.embedded import CannotStart
 from croupier_cli.errors import CannotRun
-from croupier_http.checks import RedisUnsuitable
-from croupier_http.server import AddressUnavailable
+from croupier_http.checks import CannotServe
 from croupier_sync.errors import SyncError
 
 # Each carries one line for the user, which says what to do.
@@ -21,8 +20,7 @@ _SAY_WHY = (
     SettingsError,
     PartitionError,
     TransportError,
-    RedisUnsuitable,
-    AddressUnavailable,
+    CannotServe,
     SyncError,
 )
 

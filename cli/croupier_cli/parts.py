@@ -6,7 +6,6 @@ import signal
 
 import uvloop
 
-from croupier.fairness.seeds import MasterKeys
 from croupier.settings import Settings
 from croupier_cli.economies import configured_economy
 from croupier_cli.output import JsonFlag, note, result, result_json
@@ -26,9 +25,6 @@ def serve() -> int:
     """
     settings = Settings.from_environment(os.environ)
     require(settings, "REDIS_URL", "JWT_SECRET_KEY", "CROUPIER_MASTER_KEYS")
-    require_redis_url(settings.redis_url)
-    MasterKeys.parse(settings.master_keys)
-    configured_economy(settings)
     return server.run(settings)
 
 

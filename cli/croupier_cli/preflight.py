@@ -24,7 +24,7 @@ from croupier_sync.postgres import require_durable
 def check_before_start(settings: Settings) -> None:
     """Check all that needs nothing of ours to run: settings, economy file, programs, servers of other people.
 
-    Raises, with one line: SettingsError, CannotRun, BinaryMissing, RedisUnsuitable, InstallationMismatch and others of
+    Raises, with one line: SettingsError, CannotRun, CannotStart, CannotServe, InstallationMismatch and others of
     `croupier_cli.failures`.
     """
     Cors.parse(settings.cors_origins)

@@ -1,5 +1,6 @@
 """What a command is: one declaration, from which route, dispatch, OpenAPI entry, metric labels and bench case come."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 import msgspec
 
 from croupier.day import Day
+from croupier.errors import CroupierError
 from croupier.fairness.seeds import MasterKeys, ServerSeed
 from croupier.settings import Settings
 from croupier_schemas.common import Receipt
@@ -19,6 +21,23 @@ if TYPE_CHECKING:
 Request = TypeVar("Request", bound=msgspec.Struct)
 Terms = TypeVar("Terms", bound=msgspec.Struct)
 Reply = TypeVar("Reply", bound=msgspec.Struct)
+
+
+IDEMPOTENCY_KEY_PATTERN = "[!-~]{1,255}"
+"""Visible ASCII. Space and line feed would also be at home in the names of keys, and are not."""
+
+_is_idempotency_key = re.compile(IDEMPOTENCY_KEY_PATTERN).fullmatch
+
+
+def check_idempotency_key(key: str) -> None:
+    """Raise CroupierError VALIDATION_ERROR where the key is not of the allowed form."""
+    if not _is_idempotency_key(key):
+        details = {
+            "field": "Idempotency-Key",
+            "allowed": "1 to 255 visible ASCII characters",
+            "received": key[:64].encode("ascii", "backslashreplace").decode(),
+        }
+        raise CroupierError("VALIDATION_ERROR", "Idempotency-Key: not a usable key", details=details)
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):

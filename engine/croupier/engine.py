@@ -13,7 +13,7 @@ import structlog
 import croupier_lua
 from croupier import registry
 from croupier.clock import utc
-from croupier.command import Caller, Command, Context, Done
+from croupier.command import Caller, Command, Context, Done, check_idempotency_key
 from croupier.day import DayZone
 from croupier.durability import Durability
 from croupier.economy import from_canonical
@@ -106,6 +106,8 @@ class Engine:
 
         Raises CroupierError with the code of the refusal or failure.
         """
+        if caller.idempotency_key:
+            check_idempotency_key(caller.idempotency_key)
         try:
             done, terms = await self._run(command, caller, request)
         except SettingsError as error:

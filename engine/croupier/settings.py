@@ -57,6 +57,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     in_flight_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     """Commands of one worker that may wait for Redis at once; beyond, `OVERLOADED`."""
 
+    def __repr__(self) -> str:
+        """Without values: some are secret."""
+        return "Settings(...)"
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Raises SettingsError for a value that is not allowed."""

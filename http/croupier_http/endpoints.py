@@ -1,6 +1,5 @@
 """What answers requests: one endpoint per command, per query, and per page of the server itself."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -8,7 +7,7 @@ import msgspec
 from aiohttp import hdrs, web
 from multidict import CIMultiDictProxy, istr
 
-from croupier.command import Caller, Command
+from croupier.command import Caller, Command, check_idempotency_key
 from croupier.engine import Engine
 from croupier.errors import CroupierError
 from croupier.postgres import asking_postgres
@@ -19,13 +18,10 @@ from croupier_http.cors import Cors
 from croupier_http.decoding import Decoder
 from croupier_http.metrics import COMMANDS, Tally
 from croupier_http.replies import Answer
-from croupier_http.validation import invalid
 
 IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
-IDEMPOTENCY_KEY_PATTERN: Final = "[!-~]{1,255}"
 
 _REPLAYED: Final = "Idempotent-Replayed: true\r\n"
-_is_idempotency_key = re.compile(IDEMPOTENCY_KEY_PATTERN).fullmatch
 _encode = msgspec.json.Encoder().encode
 
 Places = Mapping[str, str]
@@ -70,8 +66,8 @@ class CommandEndpoint:
         identity = self._authenticator.identify(_single(headers, hdrs.AUTHORIZATION))
         body = await read_body(request, self._body_timeout_s)
         key = _single(headers, IDEMPOTENCY_KEY)
-        if key is not None and not _is_idempotency_key(key):
-            raise invalid("Idempotency-Key", "not a usable key", key, "1 to 255 visible ASCII characters")
+        if key is not None:
+            check_idempotency_key(key)
         command_request = self._decoder.body(body)
         caller = Caller(identity.uid, identity.tier, identity.role, op_id, key or "")
         try:

@@ -6,11 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from croupier.command import Command
+from croupier.command import IDEMPOTENCY_KEY_PATTERN, Command
 from croupier.query import Query
 from croupier.registry import COMMANDS, QUERIES
 from croupier_http.aliases import aliases
-from croupier_http.endpoints import IDEMPOTENCY_KEY_PATTERN
 from croupier_http.error_examples import example
 from croupier_http.operations import PAGES, PageRoute, operation_id, placeholders
 from croupier_http.replies import JSON

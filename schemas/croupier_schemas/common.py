@@ -5,10 +5,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from croupier_schemas.economy import Rarity
+from croupier_schemas.economy import BALANCE_MAX, Rarity
 
 UserId = Annotated[int, Meta(ge=1, le=2**53 - 1, description="Player id")]
-Balance = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Balance = Annotated[int, Meta(ge=0, le=BALANCE_MAX)]
 
 
 class Receipt(msgspec.Struct, frozen=True):

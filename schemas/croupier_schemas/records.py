@@ -33,6 +33,10 @@ class Player(msgspec.Struct, frozen=True, gc=False):
     inner_pad: Annotated[bytes, raw(64, "server seed XOR 0x36: HMAC's inner key block", durable=False)]
     outer_pad: Annotated[bytes, raw(64, "server seed XOR 0x5c: HMAC's outer key block", durable=False)]
 
+    def __repr__(self) -> str:
+        """Without the pads, which are as good as the server seed."""
+        return f"Player(tokens={self.tokens}, gems={self.gems}, nonce={self.nonce}, ...)"
+
 
 class Seed(msgspec.Struct, frozen=True, gc=False):
     """Script argument: what the engine brings to a script that answered `NEEDS_SEED`.
@@ -49,6 +53,10 @@ class Seed(msgspec.Struct, frozen=True, gc=False):
     gems: Annotated[int, u64("gems of a new player")]
     client_seed_length: Annotated[int, u8("length of a new player's client seed")]
     client_seed: Annotated[bytes, raw(32, "a new player's client seed, padded with zero bytes")]
+
+    def __repr__(self) -> str:
+        """Without the pads, which are as good as the server seed."""
+        return f"Seed(key={self.key}, generation={self.generation}, ...)"
 
 
 class Gacha(msgspec.Struct, frozen=True, gc=False):

@@ -118,8 +118,8 @@ def test_given_a_daemon_that_hangs_when_interrupted_twice_then_the_stop_does_not
             up.process.send_signal(signal.SIGINT)
             return up.process.poll() is not None
 
-        # Less than the 35 seconds that the daemon would be given to catch up and to end by itself.
-        wait_until(interrupted_again, timeout_s=30)
+        # Less than the 25 seconds that the daemon would be given to end by itself, after 10 to catch up.
+        wait_until(interrupted_again, timeout_s=20)
         up.require_end(0)
         assert "the next start carries the rest of the outbox to Postgres" in up.said()
     with running_up(data) as second:

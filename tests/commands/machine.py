@@ -68,7 +68,7 @@ ECONOMIES: tuple[Economy, ...] = (
 )  # fmt: skip
 
 UIDS = st.integers(1, 4)
-KEYS = st.sampled_from(["", "", "", "first", "second {p}:%n"])
+KEYS = st.sampled_from(["", "", "", "first", "second-{p}:%n"])
 TIERS: st.SearchStrategy[Tier] = st.sampled_from(["STANDARD", "PREMIUM", "VIP"])
 
 
