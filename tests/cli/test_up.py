@@ -1,16 +1,11 @@
 """`croupier up` from its start to its end."""
 
-import json
 import os
 import pwd
-import shlex
-import shutil
 import signal
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -24,6 +19,7 @@ from tests.cli.support import (
     environment,
     free_port,
     is_free,
+    run_curl,
     running_up,
 )
 from tests.embedded.support import query
@@ -47,7 +43,7 @@ def test_given_nothing_when_up_then_its_curl_pulls_and_the_next_start_finds_bala
         addresses = "".join(printed)
         assert f"http://127.0.0.1:{port}/docs" in addresses
         assert "player 42" in addresses
-        pulled = _run_curl(printed[-1])
+        pulled = run_curl(printed[-1])
         first.send_signal(signal.SIGTERM)
         rest, said = first.communicate(timeout=DEADLINE_S)
         assert (first.returncode, rest.strip()) == (0, ""), said
@@ -68,25 +64,6 @@ def test_given_nothing_when_up_then_its_curl_pulls_and_the_next_start_finds_bala
         assert receipt["event_id"].startswith("0-2-")
         assert receipt["commitment"] == pulled["receipt"]["commitment"]
         second.stop(signal.SIGINT)
-
-
-def _run_curl(line: str) -> dict[str, Any]:
-    """Run a curl command line as printed; without curl, send what it says."""
-    if shutil.which("curl"):
-        output = subprocess.run(line, shell=True, check=True, capture_output=True, text=True).stdout
-        return dict(json.loads(output))
-    words = iter(shlex.split(line)[1:])
-    request = urllib.request.Request("http://invalid")
-    for word in words:
-        match word:
-            case "-H":
-                request.add_header(*next(words).split(": ", 1))
-            case "-d":
-                request.data = next(words).encode()
-            case url if url.startswith("http"):
-                request.full_url = url
-    with urllib.request.urlopen(request) as reply:
-        return dict(json.load(reply))
 
 
 def _require_postgres_has_all(data: Path) -> None:
