@@ -1,6 +1,7 @@
 """Owning a partition: one daemon at a time follows it, opens it when it needs that, and survives what goes wrong."""
 
 import asyncio
+import time
 from contextlib import suppress
 
 import asyncpg
@@ -8,8 +9,9 @@ import structlog
 
 from croupier.errors import CroupierError
 from croupier.partition import PartitionError
+from croupier.postgres import is_away
 from croupier.scripts import Scripts
-from croupier.transport import Transport, TransportError
+from croupier.transport import ReplyError, Transport, TransportError
 from croupier_schemas.economy import Economy
 from croupier_sync.errors import Alarm, Superseded
 from croupier_sync.following import Follower
@@ -24,11 +26,11 @@ from croupier_sync.limits import (
 )
 from croupier_sync.opening import Opener
 from croupier_sync.pause import Backoff, pause
-from croupier_sync.postgres import connect, disconnect, is_away, try_lock
+from croupier_sync.postgres import connect, disconnect, end_silent_owner, try_lock
 from croupier_sync.projector import Projector
 from croupier_sync.push import push
 from croupier_sync.server import Server
-from croupier_sync.status import Status
+from croupier_sync.status import Status, record
 
 log = structlog.get_logger(__name__)
 
@@ -65,9 +67,7 @@ class PartitionSync:
             except Superseded as error:
                 log.info("partition given up", partition=self._partition, detail=str(error))
             except Exception as error:
-                if not isinstance(error, TransportError) and not is_away(error):
-                    log.exception("sync failed", partition=self._partition)
-                self.status.change("unreachable", str(error) or repr(error))
+                self._status_of(error)
             await self._backoff.pause(stop)
         self.status.change("ended")
 
@@ -76,26 +76,53 @@ class PartitionSync:
         Server(self._transport)  # while Redis is away, leave Postgres and the lock to others
         connection = await connect(self._database_url)
         try:
-            while not stop.is_set():
-                if await try_lock(connection, self._partition):
-                    await self._own(connection, stop)
-                    return
-                self.status.change("waiting")
-                await pause(stop, LOCK_POLL_S)
+            if await self._wait_for_lock(connection, stop):
+                await self._own(connection, stop)
         finally:
             await disconnect(connection)
+
+    async def _wait_for_lock(self, connection: asyncpg.Connection, stop: asyncio.Event) -> bool:
+        """Take the partition's lock, from an owner that gives no sign of life too. False when told to stop."""
+        next_look_s = 0.0
+        while not stop.is_set():
+            if await try_lock(connection, self._partition):
+                return True
+            self.status.change("waiting")
+            if time.monotonic() >= next_look_s:
+                next_look_s = time.monotonic() + self._limits.heartbeat_s
+                if await end_silent_owner(connection, self._partition, self._limits.silence_max_s):
+                    log.warning("silent owner of a partition put out", partition=self._partition)
+            await pause(stop, LOCK_POLL_S)
+        return False
 
     async def _own(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
         """Follow as the owner. An alarm stops the partition, and is looked at again until its cause is gone."""
         while not stop.is_set():
             try:
                 await self._open_and_follow(connection, stop)
+                continue
             except Alarm as alarm:
                 self.status.change("stopped", str(alarm), reason=alarm.reason)
-                await pause(stop, ALARM_POLL_S)
             except PartitionError as error:
                 self.status.change("stopped", str(error), reason="partition")
-                await pause(stop, ALARM_POLL_S)
+            except TransportError as error:
+                self._status_of(error)
+                await record(connection, self.status)
+                raise
+            await record(connection, self.status)
+            await pause(stop, ALARM_POLL_S)
+        self.status.change("ended")
+        await record(connection, self.status)
+
+    def _status_of(self, error: Exception) -> None:
+        """Why the partition is not followed, when it is no alarm."""
+        if isinstance(error, ReplyError):
+            self.status.change("refused", str(error))
+        elif isinstance(error, TransportError) or is_away(error):
+            self.status.change("unreachable", str(error) or repr(error))
+        else:
+            log.error("sync failed", partition=self._partition, exc_info=error)
+            self.status.change("failed", repr(error))
 
     async def _open_and_follow(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
         server = Server(self._transport)

@@ -1,6 +1,7 @@
 """Carrying the events of an open partition to Postgres."""
 
 import asyncio
+import time
 
 import asyncpg
 
@@ -16,7 +17,7 @@ from croupier_sync.pause import Backoff
 from croupier_sync.position import Position, read_position
 from croupier_sync.projector import Projector
 from croupier_sync.server import Server
-from croupier_sync.status import Status
+from croupier_sync.status import Status, record
 
 
 class Follower:
@@ -42,6 +43,7 @@ class Follower:
         self._partition = status.partition
         self._stream = keys.outbox(status.partition, head.fence)
         self._since_trim = limits.trim_every
+        self._next_heartbeat_s = 0.0  # at once
 
     async def follow(self, stop: asyncio.Event) -> None:
         """Return when `stop` is set, when the head is no longer this one, or when the connection to Redis is another.
@@ -62,11 +64,21 @@ class Follower:
                 await self._close(position)
                 raise
             self._status_at(position, len(events))
+            await self._heartbeat()
             if events:
                 idle.reset()
                 await self._trim(len(events))
             if len(events) < self._limits.batch_max:
                 await idle.pause(stop)
+
+    async def _heartbeat(self) -> None:
+        """Now and then: tell Postgres that this daemon is at work, and see that Redis is still the server it was."""
+        now_s = time.monotonic()
+        if now_s < self._next_heartbeat_s:
+            return
+        self._next_heartbeat_s = now_s + self._limits.heartbeat_s
+        await record(self._connection, self._status)
+        await self._server.check_identity()
 
     async def _read(self, position: Position) -> list[Event] | None:
         """What follows the cursor; None when the head has changed, as a push of an economy changes it."""

@@ -10,6 +10,7 @@ import structlog
 
 from croupier.economy import load_economy
 from croupier.partition import PARTITIONS
+from croupier.postgres import is_away
 from croupier.settings import Settings
 from croupier.transport import Transport, TransportError
 from croupier_sync.daemon import PartitionSync
@@ -17,7 +18,7 @@ from croupier_sync.installation import check_installation
 from croupier_sync.limits import RETRY_PAUSE_MAX_S, RETRY_PAUSE_MIN_S
 from croupier_sync.migrations import check
 from croupier_sync.pause import Backoff
-from croupier_sync.postgres import connect, disconnect, is_away, require_durable
+from croupier_sync.postgres import connect, disconnect, require_durable
 
 log = structlog.get_logger(__name__)
 

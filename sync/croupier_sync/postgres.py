@@ -21,6 +21,15 @@ REFUSED = (
 )
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock($1, $2)"
+# A session that runs a statement is alive, unless it is the statement that waits for its client (in COPY).
+_END_SILENT_OWNER = """
+SELECT pg_terminate_backend(pid)
+FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND (classid, objid, objsubid) = ($1::bigint::oid, $2::bigint::oid, 2)
+  AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (state <> 'active' OR wait_event_type = 'Client')
+  AND state_change < clock_timestamp() - make_interval(secs => $3)
+"""
 _DURABILITY = "SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commit"
 
 
@@ -51,6 +60,17 @@ async def try_lock(connection: asyncpg.Connection, partition: int) -> bool:
     return taken
 
 
+async def end_silent_owner(connection: asyncpg.Connection, partition: int, silence_max_s: float) -> bool:
+    """End the session that has the partition's lock if Postgres has not heard from its daemon for so long.
+
+    A daemon that was suspended, or whose machine has vanished, keeps its session, and with it the lock and perhaps
+    the row of an unfinished batch. Returns whether a session was ended; its daemon notices when it goes on. Daemons
+    that log in as different roles do not see each other's sessions, and wait.
+    """
+    ended = await connection.fetchval(_END_SILENT_OWNER, LOCK_CLASS, partition, silence_max_s)
+    return bool(ended)
+
+
 async def require_durable(connection: asyncpg.Connection) -> None:
     """Raise NotDurable where a commit may be lost: strict commands promise that it is not."""
     settings = await connection.fetchrow(_DURABILITY)
@@ -59,10 +79,3 @@ async def require_durable(connection: asyncpg.Connection) -> None:
             raise NotDurable(
                 f"Postgres runs with {name}=off and may lose what it has committed: set {name}=on"
             )
-
-
-def is_away(error: BaseException) -> bool:
-    """Whether the error says that Postgres cannot do this now: the same may work later."""
-    if isinstance(error, (*REFUSED, asyncpg.ClientConfigurationError)):
-        return False
-    return isinstance(error, OSError | TimeoutError | asyncpg.PostgresError | asyncpg.InterfaceError)

@@ -17,6 +17,7 @@ class Server:
             raise Unavailable("Redis is not connected")
         self.transport = transport
         self.identity = str(transport.identity)
+        self._master_replid = transport.identity.master_replid
         self._connection_number = transport.connection_number
 
     @property
@@ -26,6 +27,19 @@ class Server:
             self.transport.connection_number == self._connection_number
             and self.transport.identity is not None
         )
+
+    async def check_identity(self) -> None:
+        """Give the connection up where its server has been demoted or promoted.
+
+        Such a server keeps its process and its connections, but not its history of writes. The transport learns
+        what it is now when it connects again, and does so once it is a master.
+        """
+        reply = await self.call("INFO", "replication")
+        assert isinstance(reply, bytes)
+        lines = reply.decode("utf-8", "replace").splitlines()
+        replication = dict(line.split(":", 1) for line in lines if ":" in line)
+        if replication["role"] != "master" or replication["master_replid"] != self._master_replid:
+            self.transport.reconnect("the server was demoted or promoted")
 
     async def call(self, *args: bytes | str | int) -> object:
         """Send one command."""

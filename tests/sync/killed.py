@@ -21,7 +21,8 @@ from croupier_sync.limits import Limits
 from tests.sync.support import PARTITION, Casino
 
 # Small, so that a few events are several batches, the last of them full, and trimming has something to do.
-LIMITS = Limits(batch_max=2, outbox_kept=6)
+# Heartbeats come with time and would be steps: there is only the first one.
+LIMITS = Limits(batch_max=2, outbox_kept=6, heartbeat_s=3600)
 PULLS = 3
 
 # What the daemon calls. `execute` is also how asyncpg begins, commits and rolls back.

@@ -13,6 +13,7 @@ from croupier.transport import Transport, Unavailable
 from croupier_cli.embedded import Valkey
 from croupier_sync.errors import Superseded
 from croupier_sync.installation import read_installation
+from croupier_sync.limits import Limits
 from croupier_sync.migrations import migrate
 from croupier_sync.opening import Opener, is_open
 from croupier_sync.position import read_position, take_epoch
@@ -193,3 +194,34 @@ async def test_given_a_connection_that_was_lost_when_an_opener_goes_on_then_noth
         await server.call("PING")
     with pytest.raises(Unavailable):
         await server.run(Scripts()["partition.close"], ["{0}:head"] * 3, [""])
+
+
+@pytest.mark.parametrize("daemon_notices", [True, False])
+async def test_given_redis_demoted_and_promoted_again_when_it_is_a_master_then_the_partition_is_opened_for_it_anew(
+    casino: Casino, daemon_notices: bool
+) -> None:
+    async with casino.daemon(Limits(heartbeat_s=0.05)) as sync:
+        await casino.until_open()
+        await casino.pull(1)
+        before = str(casino.transport.identity)
+        await casino.transport.call("REPLICAOF", "127.0.0.1", "1")
+        try:
+            if daemon_notices:
+
+                async def noticed() -> bool:
+                    return sync.status.state == "unreachable"
+
+                await until(noticed, "the daemon to see a replica")
+        finally:
+            await casino.transport.call("REPLICAOF", "NO", "ONE")
+        casino.transport.reconnect("as a worker does")
+
+        async def connected() -> bool:
+            return casino.transport.identity is not None
+
+        await until(connected, "the connection")
+        assert str(casino.transport.identity) != before
+        assert (await casino.until_open()).epoch == 2
+        await casino.pull(1)
+        await casino.until_caught_up()
+    assert await casino.mirror() == await casino.durable_state()
