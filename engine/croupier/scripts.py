@@ -110,11 +110,11 @@ class Script:
     def argv(self, *values: bytes | str | int) -> list[bytes | str]:
         """ARGV from the values of all arguments, in the order of `arguments`.
 
-        Raises struct.error for an integer below 0 or above 2^64, and where one stands in the place of a text.
+        Raises struct.error for an integer below 0 or above 2^64, and where their number is not the declared one.
         """
-        integers = self._integers
-        texts = [value for i, value in enumerate(values) if i not in self._integer_places]
-        return [integers.pack(*[values[i] for i in self._integer_places]), *texts]  # type: ignore[list-item]
+        integers = [value for value in values if value.__class__ is int]
+        texts = [value for value in values if value.__class__ is not int]
+        return [self._integers.pack(*integers), *texts]  # type: ignore[list-item]
 
     @cached_property
     def _key_template(self) -> str:
@@ -123,12 +123,8 @@ class Script:
         )
 
     @cached_property
-    def _integer_places(self) -> dict[int, None]:
-        return {i: None for i, argument in enumerate(self.arguments) if argument.kind == "int"}
-
-    @cached_property
     def _integers(self) -> struct.Struct:
-        return struct.Struct(f">{len(self._integer_places)}Q")
+        return struct.Struct(f">{sum(argument.kind == 'int' for argument in self.arguments)}Q")
 
 
 class Scripts:

@@ -1,13 +1,11 @@
 """Reading a pull back from what its script recorded."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from croupier.command import Done
 from croupier_schemas.events import Event
 from croupier_schemas.gacha import Pity
-from croupier_schemas.records import GACHA, GACHA_DRAW, PLAYER, Gacha, GachaDraw, Player
+from croupier_schemas.records import GACHA, GACHA_DRAW, PLAYER, Gacha
 
 
 class PullTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -20,37 +18,36 @@ class PullTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
     daily_limit: int
 
 
-@dataclass(frozen=True)
 class Pull:
-    """A pull: its terms, what it saw, the draws, and the records as it left them."""
+    """A pull: its terms, its draws, and the records as it left them. Raises ValueError where a layout is another one."""
 
-    terms: PullTerms
-    seen: Gacha
-    draws: list[GachaDraw]
-    player: Player
-    gacha: Gacha
+    __slots__ = ("_result", "draws", "gacha", "player", "terms")
+
+    def __init__(self, terms: PullTerms, result: bytes, player: bytes, gacha: bytes) -> None:
+        self.terms = terms
+        self.player = PLAYER.unpack(player)
+        self.gacha = GACHA.unpack(gacha)
+        self.draws = [
+            GACHA_DRAW.unpack(result, start) for start in range(GACHA.size, len(result), GACHA_DRAW.size)
+        ]
+        self._result = result
 
     @classmethod
     def of_done(cls, terms: PullTerms, done: Done) -> "Pull":
         """From the script's reply."""
-        return cls._read(terms, done.result, *done.images)
+        return cls(terms, done.result, *done.images)
 
     @classmethod
     def of_event(cls, event: Event) -> "Pull":
-        """From a `gacha.pulled` event. Raises ValueError where a record is of another layout."""
+        """From a `gacha.pulled` event."""
         player, gacha = (change.value or b"" for change in event.changes[:2])
         terms = msgspec.msgpack.decode(event.header.terms, type=PullTerms)
-        return cls._read(terms, event.result, player, gacha)
+        return cls(terms, event.result, player, gacha)
 
-    @classmethod
-    def _read(cls, terms: PullTerms, result: bytes, player: bytes, gacha: bytes) -> "Pull":
-        return cls(
-            terms=terms,
-            seen=GACHA.unpack(result),
-            draws=[GACHA_DRAW.unpack(result, at) for at in range(GACHA.size, len(result), GACHA_DRAW.size)],
-            player=PLAYER.unpack(player),
-            gacha=GACHA.unpack(gacha),
-        )
+    @property
+    def seen(self) -> Gacha:
+        """The record on the banner as the pull found it."""
+        return GACHA.unpack(self._result)
 
     @property
     def daily_remaining(self) -> int:
