@@ -19,7 +19,7 @@ class PullTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Pull:
-    """A pull: its terms, its draws, and the records as it left them. Raises ValueError where a layout is another one."""
+    """A pull: its terms, its draws, the records as it left them. Raises ValueError where a layout is another one."""
 
     __slots__ = ("_result", "draws", "gacha", "player", "terms")
 
