@@ -16,6 +16,7 @@ from aiohttp import web
 
 from croupier.durability import Durability
 from croupier.engine import Engine
+from croupier.errors import CroupierError
 from croupier.query import Sources
 from croupier.settings import Settings, SettingsError
 from croupier_http import logs
@@ -35,6 +36,8 @@ _SHUTDOWN_MARGIN_S: Final = 3.0
 _POSTGRES_CONNECTIONS_MAX: Final = 8
 _POSTGRES_TIMEOUT_S: Final = 5.0
 _SAMPLE_INTERVAL_S: Final = 1.0
+_FIRST_LOOK_S: Final = 0.5
+_FIRST_LOOK_PAUSE_S: Final = 0.02
 CONTROL_VARIABLE: Final = "CROUPIER_CONTROL_FD"
 """Number of the socket to the supervisor: the worker writes `LISTENING` to it, and stops when the other end closes."""
 LISTENING: Final = b"L"
@@ -66,9 +69,12 @@ async def run_worker(
         await runner.setup()
         try:
             site = web.TCPSite(runner, settings.http_host, settings.http_port, reuse_port=True)
-            await site.start()
-            listening(settings.http_host, site.port)
-            await _until_stopped(stop, keep_connected(sources.engine, economy), _keep_sampling(sampler))
+            await _until_stopped(
+                stop,
+                keep_connected(sources.engine, economy),
+                _keep_sampling(sampler),
+                _listen(site, sources.engine, lambda: listening(settings.http_host, site.port)),
+            )
         finally:
             app.finisher.closing = True
             await runner.cleanup()
@@ -97,6 +103,24 @@ async def _sources(settings: Settings) -> AsyncIterator[Sources]:
         await transport.close()
         if pool is not None:
             pool.terminate()
+
+
+async def _listen(site: web.TCPSite, engine: Engine, listening: Callable[[], None]) -> None:
+    """Accept connections. Never returns; raises OSError where the address cannot be had.
+
+    First the worker has a look at the partition, so that of several workers none answers "not ready" after another one
+    was ready; but not for long, since it may not be open yet.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_FIRST_LOOK_S):
+            while True:
+                with contextlib.suppress(CroupierError):
+                    await engine.economy()
+                    break
+                await asyncio.sleep(_FIRST_LOOK_PAUSE_S)
+    await site.start()
+    listening()
+    await asyncio.Event().wait()
 
 
 async def _keep_sampling(sampler: Sampler) -> None:

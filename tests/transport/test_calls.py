@@ -173,6 +173,6 @@ async def test_given_5000_concurrent_calls_when_many_are_cancelled_then_the_othe
         if not isinstance(outcome, asyncio.CancelledError):
             answered += 1
             assert outcome == str(number).encode()
-    assert 3_000 < answered < 5_000
+    assert 2_500 < answered < 5_000  # two in five are cancelled, some of them too late
     await until(lambda: transport.in_flight == 0, "the replies of the cancelled calls")
     assert transport.connection_number == 1 and transport.unknown_outcomes == 0
