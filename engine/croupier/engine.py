@@ -23,6 +23,7 @@ from croupier.fairness.seeds import MasterKeys, ServerSeed
 from croupier.frame import Frame
 from croupier.gacha.table import CompiledEconomy, compile_economy
 from croupier.partition import PARTITIONS, Head, PartitionError, fence, read_head
+from croupier.reply import keep, read_kept, read_reply
 from croupier.scripts import Script, Scripts
 from croupier.settings import Settings, SettingsError
 from croupier.transport import (
@@ -35,7 +36,7 @@ from croupier.transport import (
     Unavailable,
 )
 from croupier_schemas import keys
-from croupier_schemas.events import BODY_HEAD, EventHeader, EventId, encode_header
+from croupier_schemas.events import EventHeader, encode_header
 
 log = structlog.get_logger(__name__)
 
@@ -161,14 +162,14 @@ class Engine:
             script = self.scripts[command.name]
             if code == b"OK":
                 assert terms is not None
-                done = _read_reply(
+                done = read_reply(
                     script, caller.uid % PARTITIONS, view.economy.version, caller.op_id, *answer[1:]
                 )
                 if self._clock_ms is None:
                     self._server_time_was(done.ts_ms)
                 return done, terms
             if code == b"REPLAYED":
-                return _read_kept(script, caller.uid % PARTITIONS, command.terms_type, answer[1])
+                return read_kept(script, caller.uid % PARTITIONS, command.terms_type, answer[1])
             if code == b"FENCED":
                 self._views.pop(caller.uid % PARTITIONS, None)
             elif code == b"NEEDS_SEED":
@@ -211,7 +212,7 @@ class Engine:
         frame = Frame(
             *self._gate(
                 not_after_ms,
-                _keep(request_hash, caller.op_id, economy, packed_terms) if request_hash else b"",
+                keep(request_hash, caller.op_id, economy, packed_terms) if request_hash else b"",
             ),
             nonce_floor(view.epoch),
             context.seed.packed(*beginnings) if context.seed else b"",
@@ -340,41 +341,6 @@ class Engine:
 def _request_hash(name: str, request: msgspec.Struct) -> bytes:
     """What makes two requests the same: the command and its body with all defaults filled in."""
     return hashlib.blake2b(name.encode() + b"\0" + _encode(request), digest_size=16).digest()
-
-
-def _read_reply(
-    script: Script, partition: int, economy: str, op_id: bytes, entry: bytes, body: bytes
-) -> Done:
-    """What `include/commit.lua` answers: id of the entry; time, records and result."""
-    images, end = [], BODY_HEAD
-    for _, size in script.states:
-        images.append(body[end : end + size])
-        end += size
-    return Done(
-        event=EventId.of_entry(partition, entry),
-        op_id=op_id,
-        ts_ms=int.from_bytes(body[:8], "big"),
-        created=bool(body[8]),
-        economy=economy,
-        images=tuple(images),
-        result=body[end:],
-        replayed=False,
-    )
-
-
-def _keep(request_hash: bytes, op_id: bytes, economy: CompiledEconomy, terms: bytes) -> bytes:
-    """What is kept with the first reply to an idempotency key, beside the reply."""
-    return request_hash + op_id + economy.version_raw + len(terms).to_bytes(2, "big") + terms
-
-
-def _read_kept(script: Script, partition: int, terms_type: type[Terms], first: bytes) -> tuple[Done, Terms]:
-    """What `include/gate.lua` answers to a repeated key: the rest of `_keep`, length and text of the id, body."""
-    op_id, economy = first[:16], first[16:48].hex()
-    terms_end = 50 + int.from_bytes(first[48:50], "big")
-    body_at = terms_end + 1 + first[terms_end]
-    done = _read_reply(script, partition, economy, op_id, first[terms_end + 1 : body_at], first[body_at:])
-    terms = msgspec.msgpack.decode(first[50:terms_end], type=terms_type)
-    return msgspec.structs.replace(done, replayed=True), terms
 
 
 def _unavailable(error: TransportError) -> CroupierError:

@@ -1,0 +1,45 @@
+"""What scripts answer: the reply to a first call, and what is kept of it for a repeated one."""
+
+from typing import TypeVar
+
+import msgspec
+
+from croupier.command import Done
+from croupier.gacha.table import CompiledEconomy
+from croupier.scripts import Script
+from croupier_schemas.events import BODY_HEAD, EventId
+
+Terms = TypeVar("Terms", bound=msgspec.Struct)
+
+
+def read_reply(script: Script, partition: int, economy: str, op_id: bytes, entry: bytes, body: bytes) -> Done:
+    """What `include/commit.lua` answers: id of the entry; time, records and result."""
+    images, end = [], BODY_HEAD
+    for _, size in script.states:
+        images.append(body[end : end + size])
+        end += size
+    return Done(
+        event=EventId.of_entry(partition, entry),
+        op_id=op_id,
+        ts_ms=int.from_bytes(body[:8], "big"),
+        created=bool(body[8]),
+        economy=economy,
+        images=tuple(images),
+        result=body[end:],
+        replayed=False,
+    )
+
+
+def keep(request_hash: bytes, op_id: bytes, economy: CompiledEconomy, terms: bytes) -> bytes:
+    """What is kept with the first reply to an idempotency key, beside the reply."""
+    return request_hash + op_id + economy.version_raw + len(terms).to_bytes(2, "big") + terms
+
+
+def read_kept(script: Script, partition: int, terms_type: type[Terms], first: bytes) -> tuple[Done, Terms]:
+    """What `include/gate.lua` answers to a repeated key: the rest of `keep`, length and text of the id, body."""
+    op_id, economy = first[:16], first[16:48].hex()
+    terms_end = 50 + int.from_bytes(first[48:50], "big")
+    body_at = terms_end + 1 + first[terms_end]
+    done = read_reply(script, partition, economy, op_id, first[terms_end + 1 : body_at], first[body_at:])
+    terms = msgspec.msgpack.decode(first[50:terms_end], type=terms_type)
+    return msgspec.structs.replace(done, replayed=True), terms
