@@ -114,9 +114,10 @@ async def _listen(site: web.TCPSite, engine: Engine, listening: Callable[[], Non
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_FIRST_LOOK_S):
             while True:
-                with contextlib.suppress(CroupierError):
-                    await engine.economy()
-                    break
+                if engine.transport.identity is not None:
+                    with contextlib.suppress(CroupierError):
+                        await engine.economy()
+                        break
                 await asyncio.sleep(_FIRST_LOOK_PAUSE_S)
     await site.start()
     listening()
