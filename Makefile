@@ -7,6 +7,9 @@ JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 # Further arguments of pytest, such as PYTEST_FLAGS='-k pity'.
 PYTEST_FLAGS ?=
 
+# What compares the documents with the code, and needs no server.
+DOCUMENT_TESTS := tests/docs/test_links.py tests/economy/test_docs.py tests/http/test_errors_page.py tests/fairness/test_document.py tests/cli/test_docs.py
+
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PIP = $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check --no-user
@@ -19,7 +22,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAI
 help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
 	@echo 'make test    run all tests, on real servers, in $(JOBS) processes'
-	@echo 'make check   check format, lint, types and imports'
+	@echo 'make check   check format, lint, types, imports and documents'
 	@echo 'make bench   run the benchmarks; their figures are kept under .benchmarks/'
 
 install: $(INSTALLED)
@@ -42,6 +45,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q $(DOCUMENT_TESTS)
 
 bench: install
 	$(BIN)/python -m pytest bench -n 0 -p no:randomly --benchmark-autosave $(PYTEST_FLAGS)
