@@ -16,7 +16,7 @@ from croupier.clock import utc
 from croupier.command import Caller, Command, Context, Done, check_idempotency_key
 from croupier.day import DayZone
 from croupier.durability import Durability
-from croupier.economy import from_canonical
+from croupier.economy import EconomyError, from_canonical
 from croupier.errors import CroupierError
 from croupier.fairness.nonce import nonce_floor
 from croupier.fairness.seeds import MasterKeys, ServerSeed
@@ -241,12 +241,17 @@ class Engine:
         return (await self._view_in_force(partition)).economy
 
     async def economy_of_version(self, version: str) -> CompiledEconomy:
-        """An economy that is or was in force. Raises CroupierError ECONOMY_NOT_FOUND."""
+        """An economy that is or was in force. Raises CroupierError ECONOMY_NOT_FOUND, or NOT_READY for a newer form."""
         if version not in self._economies:
             data = await self.read("GET", keys.economy(0, version))
             if not isinstance(data, bytes):
                 raise CroupierError("ECONOMY_NOT_FOUND", f"no economy {version!r} was ever in force here")
-            self._economies[version] = compile_economy(from_canonical(data), version)
+            try:
+                economy = from_canonical(data)
+            except EconomyError as error:  # pushed by newer code, whose settings this code does not know
+                log.error("an economy cannot be read: upgrade this server", version=version, error=str(error))
+                raise CroupierError("NOT_READY", retry_after_s=5) from error
+            self._economies[version] = compile_economy(economy, version)
         return self._economies[version]
 
     async def read(self, *command: bytes | str | int) -> object:

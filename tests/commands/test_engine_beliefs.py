@@ -119,3 +119,13 @@ async def test_given_another_master_key_under_the_same_id_when_a_receipt_is_aske
         await world.ask(RECEIPT, caller(1), ReceiptParams(reply.receipt.event_id))
 
     assert refused.value.code == "INTERNAL"
+
+
+async def test_given_an_economy_of_newer_code_when_it_is_read_then_the_server_is_not_ready_for_it(
+    world: World,
+) -> None:
+    newer = "ab" * 32
+    await world.transport.call("SET", keys.economy(P, newer), b'{"a_setting_of_tomorrow":1}')
+
+    with pytest.raises(CroupierError, match="NOT_READY"):
+        await world.ask(ODDS, caller(1), OddsParams(banner="main", economy=newer))
