@@ -36,7 +36,7 @@ from croupier.transport import (
     Unavailable,
 )
 from croupier_schemas import keys
-from croupier_schemas.events import EventHeader, encode_header
+from croupier_schemas.events import EventHeader, decode_entry, encode_header
 
 log = structlog.get_logger(__name__)
 
@@ -268,18 +268,24 @@ class Engine:
         if self._durability is not None:
             await self._durability.wait(done.event, done.op_id)
             return
-        timeout_s = self.settings.durability_timeout_seconds
+        timeout_s, partition = self.settings.durability_timeout_seconds, done.event.partition
+        stream = keys.outbox(partition, await self.fence(partition))
+        number = self.transport.connection_number
         try:
-            # Redis answers for what was written on this connection, and holds it up for as long as that takes.
-            synced = await self.transport.call(
+            # WAITAOF speaks of what was written on this connection, and the event may have come by another one: so
+            # write something here, wait for that, and see that the event stands before it. The connection is held up.
+            await self.transport.call("HSET", keys.head(partition), "partitions", PARTITIONS)
+            synced: Any = await self.transport.call(
                 "WAITAOF", 1, 0, int(timeout_s * 1000), timeout_s=timeout_s + REPLY_GRACE_S
             )
+            entries: Any = await self.transport.call("XRANGE", stream, done.event.entry, done.event.entry)
         except ReplyError as error:
             log.warning("this Redis keeps no log, so nothing on it is durable", error=str(error))
             return
         except TransportError as error:
             raise CroupierError("DURABILITY_TIMEOUT", retry_after_s=1) from error
-        if not isinstance(synced, list) or synced[0] != 1:
+        held = [decode_entry(partition, entry, fields).header.op_id for entry, fields in entries]
+        if synced[0] != 1 or held != [done.op_id] or number != self.transport.connection_number:
             raise CroupierError("DURABILITY_TIMEOUT", retry_after_s=1)
 
     async def _view_in_force(self, partition: int) -> View:

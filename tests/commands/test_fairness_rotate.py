@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 from itertools import pairwise
 
+from typing import Any
+
 import pytest
 
 from croupier.errors import CroupierError
@@ -269,3 +271,17 @@ async def test_given_the_largest_nonce_when_its_message_is_built_then_it_has_all
     r, weights = int(u * 1_000_000), {"Legendary": 50_000, "Epic": 200_000, "Rare": 500_000}
     rarity = next((each for each, total in weights.items() if r < total), "Common")
     assert reply.items[0].rarity == rarity
+
+
+async def test_given_no_postgres_when_a_rotation_was_lost_then_its_repetition_is_not_acknowledged(
+    world: World,
+) -> None:
+    await world.rotate(1, "mine", key="rotate-1")
+    await world.rotate(1, "mine", key="rotate-1")  # as long as the event is there, a repetition is answered
+    streams: Any = await world.transport.call("KEYS", "{0}:outbox:*")
+    newest: Any = await world.transport.call("XREVRANGE", streams[0], "+", "-", "COUNT", 1)
+    await world.transport.call("XDEL", streams[0], newest[0][0])
+
+    error = await world.refused(world.rotate(1, "mine", key="rotate-1"))
+
+    assert error.code == "DURABILITY_TIMEOUT"
