@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 from itertools import pairwise
-
 from typing import Any
 
 import pytest
