@@ -18,6 +18,7 @@ from croupier.day import DayZone
 from croupier.durability import Durability
 from croupier.economy import EconomyError, from_canonical
 from croupier.errors import CroupierError
+from croupier.event_log import in_outbox
 from croupier.fairness.nonce import nonce_floor
 from croupier.fairness.seeds import MasterKeys, ServerSeed
 from croupier.frame import Frame
@@ -36,7 +37,7 @@ from croupier.transport import (
     Unavailable,
 )
 from croupier_schemas import keys
-from croupier_schemas.events import EventHeader, decode_entry, encode_header
+from croupier_schemas.events import EventHeader, encode_header
 
 log = structlog.get_logger(__name__)
 
@@ -269,7 +270,6 @@ class Engine:
             await self._durability.wait(done.event, done.op_id)
             return
         timeout_s, partition = self.settings.durability_timeout_seconds, done.event.partition
-        stream = keys.outbox(partition, await self.fence(partition))
         number = self.transport.connection_number
         try:
             # WAITAOF speaks of what was written on this connection, and the event may have come by another one: so
@@ -278,14 +278,14 @@ class Engine:
             synced: Any = await self.transport.call(
                 "WAITAOF", 1, 0, int(timeout_s * 1000), timeout_s=timeout_s + REPLY_GRACE_S
             )
-            entries: Any = await self.transport.call("XRANGE", stream, done.event.entry, done.event.entry)
         except ReplyError as error:
             log.warning("this Redis keeps no log, so nothing on it is durable", error=str(error))
             return
         except TransportError as error:
             raise CroupierError("DURABILITY_TIMEOUT", retry_after_s=1) from error
-        held = [decode_entry(partition, entry, fields).header.op_id for entry, fields in entries]
-        if synced[0] != 1 or held != [done.op_id] or number != self.transport.connection_number:
+        held = await in_outbox(self, done.event)
+        lost = held is None or held.header.op_id != done.op_id
+        if synced[0] != 1 or lost or number != self.transport.connection_number:
             raise CroupierError("DURABILITY_TIMEOUT", retry_after_s=1)
 
     async def _view_in_force(self, partition: int) -> View:

@@ -1,5 +1,7 @@
 """Looking up single events: in Postgres, or in the outbox while the daemon has not taken them yet."""
 
+from typing import TYPE_CHECKING
+
 import asyncpg
 import msgspec
 
@@ -9,6 +11,9 @@ from croupier.wallet import read_player
 from croupier_schemas import keys
 from croupier_schemas.events import Event, EventHeader, EventId, decode_changes, decode_entry
 from croupier_schemas.records import PLAYER, Player
+
+if TYPE_CHECKING:
+    from croupier.engine import Engine
 
 _EVENT = """
 SELECT ts_ms, created, type, uid, tier, op_id, idempotency_key, request_hash, economy, rules, terms,
@@ -24,7 +29,7 @@ async def find_event(sources: Sources, event_id: EventId) -> Event | None:
         row = await sources.postgres.fetchrow(_EVENT, event_id.partition, event_id.epoch, event_id.seq)
         if row is not None:
             return event_of_row(event_id, row)
-    return await _in_outbox(sources, event_id)
+    return await in_outbox(sources.engine, event_id)
 
 
 def event_of_row(event_id: EventId, row: asyncpg.Record) -> Event:
@@ -49,13 +54,15 @@ def event_of_row(event_id: EventId, row: asyncpg.Record) -> Event:
     )
 
 
-async def _in_outbox(sources: Sources, event_id: EventId) -> Event | None:
-    stream = keys.outbox(event_id.partition, await sources.engine.fence(event_id.partition))
-    entries = await sources.engine.read("XRANGE", stream, event_id.entry, event_id.entry)
-    if not isinstance(entries, list) or not entries:
-        return None
-    entry, fields = entries[0]
-    return decode_entry(event_id.partition, entry, fields)
+async def in_outbox(engine: "Engine", event_id: EventId) -> Event | None:
+    """The event that the outbox has under that id. A push may rename it between name and look, so look twice."""
+    for _ in range(2):
+        stream = keys.outbox(event_id.partition, await engine.fence(event_id.partition))
+        entries = await engine.read("XRANGE", stream, event_id.entry, event_id.entry)
+        if isinstance(entries, list) and entries:
+            entry, fields = entries[0]
+            return decode_entry(event_id.partition, entry, fields)
+    return None
 
 
 async def player_held(sources: Sources, uid: int) -> Player | None:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from croupier.command import Caller
 from croupier.economy import load_economy
 from croupier.engine import Engine
+from croupier.errors import CroupierError
 from croupier.fairness.rotate import ROTATE
 from croupier.fairness.seeds import MasterKeys
 from croupier.gacha.pull import PULL
@@ -114,8 +115,12 @@ class Casino:
         return reply
 
     async def rotate(self, uid: int) -> None:
-        """Rotate a player's seed, without waiting for Postgres."""
-        await self.engine.execute(ROTATE, _caller(uid, "STANDARD"), FairnessRotate())
+        """Rotate a player's seed. This engine has no Postgres to ask, and looks in the outbox, which the daemon trims."""
+        try:
+            await self.engine.execute(ROTATE, _caller(uid, "STANDARD"), FairnessRotate())
+        except CroupierError as error:
+            if error.code != "DURABILITY_TIMEOUT":
+                raise
 
     async def until_open(self) -> Head:
         """Wait until pulls would succeed."""
