@@ -115,7 +115,7 @@ class Casino:
         return reply
 
     async def rotate(self, uid: int) -> None:
-        """Rotate a player's seed. This engine has no Postgres to ask, and looks in the outbox, which the daemon trims."""
+        """Rotate a seed. This engine has no Postgres to ask, and looks in the outbox, which the daemon trims."""
         try:
             await self.engine.execute(ROTATE, _caller(uid, "STANDARD"), FairnessRotate())
         except CroupierError as error:
