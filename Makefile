@@ -8,7 +8,7 @@ JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PYTEST_FLAGS ?=
 
 # What compares the documents with the code, and needs no server.
-DOCUMENT_TESTS := tests/docs/test_links.py tests/economy/test_docs.py tests/http/test_errors_page.py tests/fairness/test_document.py tests/cli/test_docs.py
+DOCUMENT_TESTS := tests/docs/test_links.py tests/economy/test_docs.py tests/http/test_errors_page.py tests/fairness/test_document.py tests/fairness/test_document_games.py tests/cli/test_docs.py
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed

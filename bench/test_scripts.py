@@ -1,92 +1,88 @@
 """Script throughput at pipeline depth 32, beside the floor: one GET, one SET and one XADD in a script."""
 
 import asyncio
-import hashlib
-import secrets
+import shutil
 import statistics
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 import pytest
 
-from bench.harness import RawConnection, batches, pack
-from croupier import partition
-from croupier.command import Caller, Command
-from croupier.economy import canonical, load_economy, version
-from croupier.engine import Engine
-from croupier.fairness.seeds import MasterKeys
+import croupier_lua
+from bench.harness import RawConnection
+from bench.recording import DEPTH, PLAYERS, Case, Floor, Recorded, Run, last_event_bytes, record
+from croupier.crash.bet import BET
+from croupier.crash.cashout import CASHOUT
+from croupier.crash.settle import SETTLE
+from croupier.fairness.rotate import ROTATE
 from croupier.gacha.pull import PULL
-from croupier.settings import Settings
-from croupier.transport import Transport
+from croupier.rewards.distribute import DISTRIBUTE
+from croupier.rps.play import PLAY
+from croupier.scripts import Scripts
+from croupier.sessions.end import END
+from croupier.sessions.start import START
+from croupier.slot.spin import SPIN
 from croupier_cli.embedded import Valkey
-from croupier_schemas.economy import DailyLimit, Economy
+from croupier_schemas.crash import CrashBet, CrashCashout, CrashSettle
+from croupier_schemas.fairness import FairnessRotate
 from croupier_schemas.gacha import GachaPull
-from croupier_schemas.records import PLAYER
+from croupier_schemas.rewards import RewardsDistribute
+from croupier_schemas.rps import RpsPlay
+from croupier_schemas.session import SessionEnd, SessionStart
+from croupier_schemas.slot import SlotSpin
 
-DEPTH = 32
-PLAYERS = 1_024
+ROUNDS = 40
+HOUR_MS = 3_600_000
 
-FLOOR = b"""#!lua
-redis.call('GET', KEYS[1])
-redis.call('SET', KEYS[1], ARGV[1])
-return redis.call('XADD', KEYS[2], '*', 'e', ARGV[2])
+_RATE_LIMIT = """
+local rate_slot, rate_blocked = nil, 0
 """
 
 
-class RecordingTransport(Transport):
-    """Keeps the last script call as it would be written."""
-
-    last = b""
-
-    async def run(
-        self, script: Any, keys: Sequence[Any], args: Sequence[Any], timeout_s: float = 2.0, **pin: Any
-    ) -> Any:
-        self.last = pack("EVALSHA", script.sha, len(keys), *keys, *args)
-        return await super().run(script, keys, args, timeout_s, **pin)
+async def exists(run: Run) -> Any:
+    """The player has been drawn for before, as nearly all have."""
+    return await run(SPIN, SlotSpin(bet_amount=100))
 
 
-def bench_economy() -> Economy:
-    """The default economy without its limits: what is measured are pulls, not refusals."""
-    economy = load_economy(None)
-    gacha = msgspec.structs.replace(economy.gacha, daily_limit=DailyLimit(STANDARD=10_000))
-    return msgspec.structs.replace(economy, gacha=gacha, initial_tokens=900_000_000_000_000)
+async def has_bet(run: Run) -> Any:
+    """The player has an open crash bet."""
+    await exists(run)
+    return await run(BET, CrashBet(bet_amount=100))
 
 
-async def record(valkey: Valkey, command: Command[Any, Any, Any], request: msgspec.Struct) -> list[bytes]:
-    """One packed call per player, after each player has made a first one."""
-    transport = RecordingTransport(valkey.url)
-    await transport.open()
-    try:
-        return await _record(transport, command, request)
-    finally:
-        await transport.close()
+async def has_session(run: Run) -> Any:
+    """The player has an open session."""
+    await exists(run)
+    return await run(START, SessionStart(game_type="slot"))
 
 
-async def _record(
-    transport: RecordingTransport, command: Command[Any, Any, Any], request: msgspec.Struct
-) -> list[bytes]:
-    # The deadline travels in the packed call, so it must outlast the benchmark.
-    settings = Settings(master_keys=MasterKeys.generate(), command_timeout_seconds=36_000)
-    engine = Engine(transport, settings)
-    await transport.call("FLUSHALL")
-    assert await partition.open_epoch(
-        transport, engine.scripts, 0, identity=str(transport.identity), head=None, epoch=1,
-        installation="bench", last_entry="",
-    )  # fmt: skip
-    economy = bench_economy()
-    await partition.push_economy(
-        transport, engine.scripts, 0, economy=economy, version=version(economy), canonical=canonical(economy)
-    )
-    packed = []
-    for uid in range(1, PLAYERS + 1):
-        caller = Caller(uid, "STANDARD", "user", secrets.token_bytes(16))
-        await engine.execute(command, caller, request)
-        await engine.execute(command, caller, request)
-        packed.append(transport.last)
-    return packed
+CASES = (
+    Case("gacha.pull", PULL, exists, lambda _, _uid: GachaPull(count=1)),
+    Case("gacha.pull of ten", PULL, exists, lambda _, _uid: GachaPull(count=10)),
+    Case("slot.spin", SPIN, exists, lambda _, _uid: SlotSpin(bet_amount=100)),
+    Case("rps.play", PLAY, exists, lambda _, _uid: RpsPlay(player_move="ROCK", bet_amount=100)),
+    Case("crash.bet", BET, exists, lambda _, _uid: CrashBet(bet_amount=100)),
+    Case("crash.cashout", CASHOUT, has_bet, lambda bet, _uid: CrashCashout(game_id=bet.game_id)),
+    Case(
+        "crash.settle",
+        SETTLE,
+        has_bet,
+        lambda bet, _uid: CrashSettle(game_id=bet.game_id),
+        earlier_ms=HOUR_MS,
+    ),
+    Case("session.start", START, exists, lambda _, _uid: SessionStart(game_type="slot")),
+    Case("session.end", END, has_session, lambda session, _uid: SessionEnd(session_id=session.session_id)),
+    Case("fairness.rotate", ROTATE, exists, lambda _, _uid: FairnessRotate()),
+    Case(
+        "rewards.distribute",
+        DISTRIBUTE,
+        exists,
+        lambda _, uid: RewardsDistribute(
+            user_id=uid, reward_type="TOKENS", amount=100, source_description="a benchmark"
+        ),
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -103,61 +99,78 @@ def raw(valkey: Valkey) -> Iterator[RawConnection]:
     connection.close()
 
 
-class Floor:
-    """The floor script, to be timed in turn with what it is the floor of: load on the machine then hits both alike."""
-
-    def __init__(self, raw: RawConnection, event_bytes: int) -> None:
-        self._raw = raw
-        raw.call("SCRIPT", "LOAD", FLOOR)
-        sha = hashlib.sha1(FLOOR, usedforsecurity=False).hexdigest()
-        record, event = b"r" * PLAYER.size, b"e" * event_bytes
-        self._batches = list(
-            batches(
-                [
-                    pack("EVALSHA", sha, 2, f"{{0}}:floor:{i}", "{0}:floor", record, event)
-                    for i in range(PLAYERS)
-                ],
-                DEPTH,
-            )
-        )
-        self.seconds: list[float] = []
-
-    def run(self) -> None:
-        """One round."""
-        started = time.perf_counter()
-        for batch in self._batches:
-            self._raw.batch(batch, DEPTH)
-        self.seconds.append(time.perf_counter() - started)
-        self._raw.call("XTRIM", "{0}:floor", "MAXLEN", 1_000)
-
-
-def last_event_bytes(raw: RawConnection) -> int:
-    """Size of the newest event: the floor appends as much as the pull does."""
-    outboxes: Any = raw.call("KEYS", "{0}:outbox:*")
-    entries: Any = raw.call("XREVRANGE", outboxes[0], "+", "-", "COUNT", 1)
-    return sum(len(value) for value in entries[0][1][1::2])
-
-
 @pytest.mark.benchmark(group="script at pipeline depth 32, rounds of 1,024 players")
-@pytest.mark.parametrize("draws", [1, 10])
-def test_gacha_pull_beside_the_floor(
-    benchmark: Any, valkey: Valkey, raw: RawConnection, draws: Literal[1, 10]
-) -> None:
-    commands = asyncio.run(record(valkey, PULL, GachaPull(count=draws)))
-    reply = raw.batch(commands[0], 1)[0]
-    assert isinstance(reply, list)
-    assert reply[0] == b"OK", reply
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_script_beside_the_floor(benchmark: Any, valkey: Valkey, raw: RawConnection, case: Case) -> None:
+    recorded = asyncio.run(record(valkey, case))
+    must_succeed(raw, recorded)
     floor = Floor(raw, last_event_bytes(raw))
-    prepared = list(batches(commands, DEPTH))
 
-    def one_round() -> None:
-        for batch in prepared:
-            raw.batch(batch, DEPTH)
+    def before_round() -> None:
+        floor.run()
+        recorded.begin_again(raw)
 
-    benchmark.pedantic(one_round, setup=floor.run, rounds=40, iterations=1, warmup_rounds=2)
-    pull_s, floor_s = benchmark.stats.stats.median, statistics.median(floor.seconds)
+    benchmark.pedantic(
+        lambda: recorded.run(raw), setup=before_round, rounds=ROUNDS, iterations=1, warmup_rounds=2
+    )
+    command_s, floor_s = benchmark.stats.stats.median, statistics.median(floor.seconds)
     benchmark.extra_info |= {
-        "calls_per_s": round(PLAYERS / pull_s),
-        "floor_calls_per_s": round(PLAYERS / floor_s),
-        "of_floor": round(floor_s / pull_s, 3),
+        "calls_per_s": round(PLAYERS / command_s),
+        "us_per_call": round(command_s / PLAYERS * 1e6, 1),
+        "of_floor": round(floor_s / command_s, 3),
     }
+
+
+@pytest.mark.benchmark(group="what the rate limit costs the pull, at pipeline depth 32")
+def test_gacha_pull_beside_one_without_a_rate_limit(
+    benchmark: Any, valkey: Valkey, raw: RawConnection, tmp_path: Path
+) -> None:
+    unlimited = asyncio.run(record(valkey, CASES[0], without_rate_limit(tmp_path)))
+    limited = asyncio.run(record(valkey, CASES[0]))
+    cpu_s: dict[str, list[float]] = {"unlimited": [], "limited": []}
+
+    def timed(name: str, recorded: Recorded) -> None:
+        before_s = server_cpu_s(raw)
+        recorded.run(raw)
+        cpu_s[name].append(server_cpu_s(raw) - before_s)
+
+    def before_round() -> None:
+        unlimited.begin_again(raw)
+        timed("unlimited", unlimited)
+        limited.begin_again(raw)
+
+    benchmark.pedantic(
+        lambda: timed("limited", limited),
+        setup=before_round,
+        rounds=3 * ROUNDS,
+        iterations=1,
+        warmup_rounds=2,
+    )
+    without_s, with_s = (statistics.median(cpu_s[name]) for name in ("unlimited", "limited"))
+    benchmark.extra_info |= {"throughput_lost": round(1 - without_s / with_s, 3)}
+
+
+def must_succeed(raw: RawConnection, recorded: Recorded) -> None:
+    """What is timed are commands that do something."""
+    recorded.begin_again(raw)
+    replies: Any = raw.batch(recorded.calls[0], DEPTH)
+    assert {(reply[0], bool(reply[1])) for reply in replies} == {(b"OK", True)}, replies[0]
+
+
+def without_rate_limit(directory: Path) -> Scripts:
+    """The product's scripts, but for the stage `rate_limit`, which lets everything through."""
+    root = directory / "lua"
+    shutil.copytree(Path(str(croupier_lua.ROOT)), root)
+    stage = root / "include" / "rate_limit.lua"
+    contract = "".join(
+        line for line in stage.read_text("utf-8").splitlines(keepends=True) if line.startswith("--")
+    )
+    stage.write_text(contract + _RATE_LIMIT.replace("nil", "nil --[[<record>]]"), "utf-8")
+    return Scripts(root)
+
+
+def server_cpu_s(raw: RawConnection) -> float:
+    """CPU time of the server's main thread, which other load on the machine does not add to."""
+    info: Any = raw.call("INFO", "cpu")
+    lines = dict(line.split(":") for line in info.decode().split() if ":" in line)
+    return float(lines["used_cpu_user_main_thread"]) + float(lines["used_cpu_sys_main_thread"])

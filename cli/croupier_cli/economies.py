@@ -1,19 +1,17 @@
 """`croupier economy check|show|push`."""
 
 import asyncio
-import os
 from pathlib import Path
 
 from croupier.economy import EconomyError, from_canonical, load_economy, version
 from croupier.partition import read_head
 from croupier.settings import Settings
 from croupier.transport import Transport
-from croupier_cli.data_directory import find_servers
 from croupier_cli.errors import CannotRun
 from croupier_cli.exit_codes import CHECK_FAILED, DONE
+from croupier_cli.operation import casino, operator_settings
 from croupier_cli.output import JsonFlag, indented_json, note, result, result_json
-from croupier_cli.servers import postgres, redis, require, require_same_installation
-from croupier_http import logs
+from croupier_cli.servers import redis
 from croupier_schemas import keys
 from croupier_schemas.economy import Economy
 from croupier_sync.push import push as push_everywhere
@@ -80,9 +78,7 @@ def show(*, version: str | None = None, as_json: JsonFlag = False) -> None:
     version:
         An economy that is or was in force, by its 64 hexadecimal digits.
     """
-    settings = find_servers(Settings.from_environment(os.environ))
-    require(settings, "REDIS_URL")
-    logs.configure(settings.log_level)
+    settings = operator_settings("REDIS_URL")
     name, in_force, economy = asyncio.run(_show(settings, version))
     if as_json:
         result_json({"version": name, "in_force": in_force, "economy": economy})
@@ -108,10 +104,15 @@ async def version_in_force(transport: Transport) -> str:
 
 async def stored_economy(transport: Transport, version: str) -> Economy:
     """An economy that is or was in force. Raises CannotRun where it never was."""
+    return from_canonical(await stored_form(transport, version))
+
+
+async def stored_form(transport: Transport, version: str) -> bytes:
+    """The same in the canonical form of the release that pushed it."""
     stored = await transport.call("GET", keys.economy(0, version))
     if not isinstance(stored, bytes):
         raise CannotRun(f"no economy of version {version!r} was ever in force here")
-    return from_canonical(stored)
+    return stored
 
 
 def push(file: Path, /, *, as_json: JsonFlag = False) -> None:
@@ -127,9 +128,7 @@ def push(file: Path, /, *, as_json: JsonFlag = False) -> None:
         The file, in TOML or JSON by the end of its name.
     """
     economy = usable_economy(file)
-    settings = find_servers(Settings.from_environment(os.environ))
-    require(settings, "REDIS_URL", "DATABASE_URL")
-    logs.configure(settings.log_level)
+    settings = operator_settings("REDIS_URL", "DATABASE_URL")
     name, changed = asyncio.run(_push(settings, economy))
     if as_json:
         result_json({"version": name, "changed": changed})
@@ -138,9 +137,8 @@ def push(file: Path, /, *, as_json: JsonFlag = False) -> None:
 
 
 async def _push(settings: Settings, economy: Economy) -> tuple[str, bool]:
-    async with redis(settings.redis_url) as transport, postgres(settings.database_url) as connection:
-        await require_same_installation(transport, connection)
-        return await push_everywhere(transport, connection, economy)
+    async with casino(settings) as servers:
+        return await push_everywhere(*servers, economy)
 
 
 def _require_file(file: Path) -> None:

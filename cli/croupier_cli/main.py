@@ -27,21 +27,38 @@ app.command("croupier_cli.parts:migrate", name="migrate")
 app.command("croupier_cli.tokens:token", name="token")
 app.command("croupier_cli.api:openapi", name="openapi")
 
-economy = App(name="economy", help="Check an economy file, show the economy in force, push another one.")
+economy = App(name="economy", help="Check, show, compare, simulate, push and roll back economies.")
 economy.command("croupier_cli.economies:check", name="check")
 economy.command("croupier_cli.economies:show", name="show", version_flags=())
+economy.command("croupier_cli.economy_diff:diff", name="diff")
 economy.command("croupier_cli.economies:push", name="push")
-app.command(economy)
+economy.command("croupier_cli.economy_history:history", name="history")
+economy.command("croupier_cli.economy_history:rollback", name="rollback")
+economy.command("croupier_cli.economy_simulation:simulate", name="simulate")
+
+game = App(name="game", help="Open and close single games, while players play.")
+game.command("croupier_cli.switches:enable", name="enable")
+game.command("croupier_cli.switches:disable", name="disable")
+
+maintenance = App(name="maintenance", help="Close and open all games at once; open bets are still settled.")
+maintenance.command("croupier_cli.switches:maintenance_on", name="on")
+maintenance.command("croupier_cli.switches:maintenance_off", name="off")
+
+pool = App(name="pool", help="Add stock to the limited pools of the gacha.")
+pool.command("croupier_cli.pools:add", name="add")
 
 player = App(name="player", help="Look at a player.")
 player.command("croupier_cli.players:show", name="show")
-app.command(player)
+
+_GROUPS = (economy, game, maintenance, pool, player)
+for group in _GROUPS:
+    app.command(group)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code. Whatever prevents a command is one line on standard error."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if words[-1:] in ([], ["--help"], ["-h"], ["economy"], ["player"]):
+    if words[-1:] in ([], ["--help"], ["-h"], *(list(group.name) for group in _GROUPS)):
         _import_all(app)
     try:
         return app(words) or DONE

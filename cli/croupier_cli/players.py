@@ -1,7 +1,6 @@
 """`croupier player show`."""
 
 import asyncio
-import os
 from typing import Annotated, Any
 
 import msgspec
@@ -9,12 +8,11 @@ from cyclopts import Parameter, validators
 
 from croupier.partition import PARTITIONS
 from croupier.settings import Settings
-from croupier_cli.data_directory import find_servers
 from croupier_cli.economies import stored_economy, version_in_force
 from croupier_cli.errors import CannotRun
+from croupier_cli.operation import operator_settings
 from croupier_cli.output import JsonFlag, result, result_json
-from croupier_cli.servers import redis, require
-from croupier_http import logs
+from croupier_cli.servers import redis
 from croupier_http.auth import UID_MAX
 from croupier_schemas import keys
 from croupier_schemas.layout import Layout
@@ -45,9 +43,7 @@ def show(user: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=U
     user:
         Id of the player.
     """
-    settings = find_servers(Settings.from_environment(os.environ))
-    require(settings, "REDIS_URL")
-    logs.configure(settings.log_level)
+    settings = operator_settings("REDIS_URL")
     records = asyncio.run(_read(settings, user))
     if as_json:
         player, *banners = (

@@ -14,6 +14,7 @@ from croupier_cli.economies import configured_economy, version_in_force
 from croupier_cli.embedded.postgres import find_postgres
 from croupier_cli.embedded.valkey import find_valkey
 from croupier_cli.servers import postgres, redis, require_same_installation
+from croupier_http.addresses import Addresses
 from croupier_http.auth import checked_secret
 from croupier_http.checks import check_redis
 from croupier_http.cors import Cors
@@ -28,6 +29,7 @@ def check_before_start(settings: Settings) -> None:
     `croupier_cli.failures`.
     """
     Cors.parse(settings.cors_origins)
+    Addresses.parse(settings.trusted_proxies)
     if settings.jwt_secret_key:
         checked_secret(settings.jwt_secret_key)
     if settings.master_keys:

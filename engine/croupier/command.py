@@ -12,7 +12,7 @@ from croupier.errors import CroupierError
 from croupier.fairness.seeds import MasterKeys, ServerSeed
 from croupier.settings import Settings
 from croupier_schemas.common import Receipt
-from croupier_schemas.economy import Tier
+from croupier_schemas.economy import Rate, Tier
 from croupier_schemas.events import EventId
 
 if TYPE_CHECKING:
@@ -44,19 +44,25 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     """Who asks. `op_id` is 16 bytes, new for each call; `idempotency_key` is empty where the client sent none."""
 
     uid: int
-    tier: Tier
+    tier: Tier | Literal[""]
     role: str
     op_id: bytes
     idempotency_key: str = ""
 
 
+SYSTEM_ROLE = "system"
+"""The role of what the engine does by itself, such as settling a bet that nobody cashed out. It has no tier."""
+
+
 class Context(msgspec.Struct, frozen=True, gc=False):
     """What a command's declaration may use to bind its script's arguments.
 
-    `seed` is the player's server seed once the script has asked for it; before, None.
+    `uid` is the player whom the command is about: the caller, but for what admins do to players. `seed` is the player's
+    server seed once the script has asked for it; before, None.
     """
 
     caller: Caller
+    uid: int
     economy: "CompiledEconomy"
     now_ms: int
     day: Day
@@ -73,19 +79,29 @@ class NoTerms(msgspec.Struct, frozen=True, array_like=True):
 class Done(msgspec.Struct, frozen=True, gc=False):
     """A script's reply: the event that it appended, or that the first call with this idempotency key appended.
 
-    `op_id` is that of the call that did it.
+    `op_id` is that of the call that did it. `event` is None where there was nothing left to do, and the reply says how
+    things stand. `rate_blocked` says that in the mode `enforce` a rate limit would have refused it.
 
     `images` are the records as the command left them, in the order in which the script declares them.
     """
 
-    event: EventId
+    event: EventId | None
     op_id: bytes
     ts_ms: int
     created: bool
+    rate_blocked: bool
     economy: str
     images: tuple[bytes, ...]
     result: bytes
     replayed: bool
+
+
+class Outcome(NamedTuple, Generic[Reply]):
+    """What came of a command. `replayed`: it repeats an earlier call. `rate_blocked` as in `Done`."""
+
+    reply: Reply
+    replayed: bool
+    rate_blocked: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +113,11 @@ class Command(Generic[Request, Terms, Reply]):
     that, and `places` fills the key patterns. `render` makes the reply from the terms, the script's reply and the
     economy it ran under, and from nothing else, so that a replay is equal to the last byte. `refusals` turns a
     refusal's values into the fields of its error.
+
+    `scope` is the rate limit it counts in, if any. `player` tells whom a command of an admin is about. `forever_key`
+    names what is done at most once, ever: a repeat answers as the first time, after whatever has happened since; an
+    empty name is not remembered. `strict` says whether to answer only when Postgres has the event. A command without
+    `path` is one that the engine gives itself.
     """
 
     name: str
@@ -114,7 +135,11 @@ class Command(Generic[Request, Terms, Reply]):
         default_factory=dict
     )
     errors: tuple[str, ...] = ()
-    durability: Literal["redis", "postgres"] = "redis"
+    scope: Literal["games", "cashout", ""] = "games"
+    access: Literal["player", "admin"] = "player"
+    player: Callable[[Request], int] | None = None
+    forever_key: Callable[[Caller, Request], str] | None = None
+    strict: Callable[[Settings], bool] = field(default=lambda _: False)
     example: Request | None = None
 
     @property
@@ -122,7 +147,25 @@ class Command(Generic[Request, Terms, Reply]):
         """The part of the name before the dot."""
         return self.name.partition(".")[0]
 
+    def key(self, caller: Caller, request: Request) -> str:
+        """The idempotency key as Redis and the event have it; empty: none.
+
+        A player's own keys have no space in them, so what is kept under the others cannot be reached by one.
+        """
+        if self.forever_key is not None:
+            name = self.forever_key(caller, request)
+            return f"{self.name} {name}" if name else ""
+        if self.access == "admin" and caller.idempotency_key:
+            return f"admin {caller.uid} {caller.idempotency_key}"
+        return caller.idempotency_key
+
+    def rate(self, context: Context) -> Rate:
+        """The caller's rate limit in the command's scope. Only for a command that has one."""
+        rate: Rate = getattr(getattr(context.economy.economy.rate_limit, self.scope), context.caller.tier)
+        return rate
+
 
 def receipt(done: Done, nonce: int, commitment: bytes) -> Receipt:
-    """The receipt of a draw."""
+    """The receipt of a command that did something. `commitment` is that of the seed that the nonce belongs to."""
+    assert done.event is not None
     return Receipt(str(done.event), done.event.seq, done.economy, nonce, commitment.hex())

@@ -1,4 +1,4 @@
-"""Strict durability: a caller is answered only when Postgres holds the very event that its command appended."""
+"""What Postgres knows of a command's event: waiting until it has it, and finding it again."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ import asyncpg
 import structlog
 
 from croupier.errors import CroupierError
-from croupier.postgres import is_away
-from croupier_schemas.events import EventId
+from croupier.event_log import event_of_row
+from croupier.postgres import asking_postgres, is_away
+from croupier_schemas.events import Event, EventId
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +20,18 @@ SELECT e.partition, e.epoch, e.seq, e.op_id
 FROM events e
 JOIN unnest($1::int[], $2::bigint[], $3::bigint[]) AS wanted(partition, epoch, seq)
   USING (partition, epoch, seq)
+"""
+
+
+ONCE_TYPES = ("rewards.granted", "session.ended")
+"""Types of the events of commands that are done at most once per key, for ever."""
+
+# The index `events_once_per_key` has the same condition on the type.
+_FIRST = f"""
+SELECT partition, epoch, seq, ts_ms, created, type, uid, tier, op_id, idempotency_key, request_hash, economy, rules,
+  terms, result, changes
+FROM events WHERE uid = $1 AND idempotency_key = $2 AND type IN {ONCE_TYPES}
+ORDER BY epoch, seq LIMIT 1
 """
 
 
@@ -37,6 +50,14 @@ class Durability:
         self._timeout_s = timeout_s
         self._waiters: set[_Waiter] = set()
         self._polling: asyncio.Task[None] | None = None
+
+    async def first(self, uid: int, key: str) -> Event | None:
+        """The event of a command that is done at most once, ever, under this key. Raises CroupierError NOT_READY."""
+        with asking_postgres():
+            row = await self._pool.fetchrow(_FIRST, uid, key, timeout=self._timeout_s)
+        if row is None:
+            return None
+        return event_of_row(EventId(row["partition"], row["epoch"], row["seq"]), row)
 
     async def wait(self, event: EventId, op_id: bytes) -> None:
         """Return when Postgres holds the event under that id which `op_id` caused, and no other.

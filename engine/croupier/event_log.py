@@ -20,6 +20,7 @@ SELECT ts_ms, created, type, uid, tier, op_id, idempotency_key, request_hash, ec
   result, changes
 FROM events WHERE partition = $1 AND epoch = $2 AND seq = $3
 """
+_LOOKS_MAX = 8
 _MIRRORED = "SELECT value FROM mirror WHERE partition = $1 AND key = $2 AND field = ''"
 
 
@@ -55,13 +56,17 @@ def event_of_row(event_id: EventId, row: asyncpg.Record) -> Event:
 
 
 async def in_outbox(engine: "Engine", event_id: EventId) -> Event | None:
-    """The event that the outbox has under that id. A push may rename it between name and look, so look twice."""
-    for _ in range(2):
-        stream = keys.outbox(event_id.partition, await engine.fence(event_id.partition))
-        entries = await engine.read("XRANGE", stream, event_id.entry, event_id.entry)
+    """The event that the outbox has under that id.
+
+    A push may rename it between name and look. Then nothing is found, as where the id is above all in it: look again.
+    """
+    for _ in range(_LOOKS_MAX):
+        stream = keys.outbox(event_id.partition, (await engine.views.in_force(event_id.partition)).fence)
+        entries = await engine.views.read("XRANGE", stream, event_id.entry, "+", "COUNT", 1)
         if isinstance(entries, list) and entries:
             entry, fields = entries[0]
-            return decode_entry(event_id.partition, entry, fields)
+            found = decode_entry(event_id.partition, entry, fields)
+            return found if found.id == event_id else None
     return None
 
 

@@ -1,23 +1,14 @@
-"""What Postgres remembers of a player: rounds played, and every change of a balance.
+"""What Postgres remembers of a player: rounds played, and every change of a balance."""
 
-`as_of` is the time of the last event that Postgres holds of the caller's partition, by the clock of the Redis server:
-whatever happened up to then is in the page, wherever the sync daemon is. Nothing happening leaves it where it is.
-"""
-
-import base64
-import binascii
 import datetime
-import struct
-from typing import NamedTuple, Self
 
 import asyncpg
 import msgspec
 
-from croupier.clock import utc
 from croupier.command import Caller
 from croupier.errors import CroupierError
+from croupier.paging import AS_OF, QUERY_TIMEOUT_S, Place, read_page, require_one_way
 from croupier.partition import PARTITIONS
-from croupier.postgres import asking_postgres
 from croupier.query import Query, Sources
 from croupier_schemas.economy import Tier
 from croupier_schemas.events import EventId
@@ -30,23 +21,12 @@ from croupier_schemas.wallet import (
     LedgerReply,
 )
 
-QUERY_TIMEOUT_S = 5.0
-
-# One statement a page, so that its items, their total and `as_of` are of one moment. It always has a row: a page
-# without items is one row of which only the first two columns are filled.
-_AS_OF = """
-coalesce(
-    (SELECT ts_ms FROM partitions WHERE partition = $1),
-    (SELECT (extract(epoch FROM created_at) * 1000)::bigint FROM installation)
-) AS as_of_ms
-"""
-
 _HISTORY = f"""
 WITH mine AS NOT MATERIALIZED (
     SELECT * FROM game_history
     WHERE uid = $2 AND ($3::text IS NULL OR game_type = $3) AND ($4::timestamptz IS NULL OR created_at >= $4)
 )
-SELECT (SELECT count(*) FROM mine) AS total, {_AS_OF}, page.*
+SELECT (SELECT count(*) FROM mine) AS total, {AS_OF}, page.*
 FROM (VALUES (1)) AS always_one
 LEFT JOIN LATERAL (
     SELECT epoch, seq, 0 AS line, game_type, action_type, delta_coin, delta_gem, result_meta, created_at
@@ -62,7 +42,7 @@ _LEDGER = f"""
 WITH mine AS NOT MATERIALIZED (
     SELECT * FROM wallet_ledger WHERE uid = $2 AND ($3::text IS NULL OR currency = $3)
 )
-SELECT (SELECT count(*) FROM mine) AS total, {_AS_OF}, page.*
+SELECT (SELECT count(*) FROM mine) AS total, {AS_OF}, page.*
 FROM (VALUES (1)) AS always_one
 LEFT JOIN LATERAL (
     SELECT epoch, seq, line, type, currency, delta, balance_after, created_at
@@ -83,43 +63,12 @@ _SINCE_MIN = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _SINCE_MAX = datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC)
 
 
-class _Place(NamedTuple):
-    """Where a page ended: the position of its last item in the log. Clients get it as an opaque `next_cursor`."""
-
-    epoch: int
-    seq: int
-    line: int
-
-    @classmethod
-    def parse(cls, cursor: str | None) -> Self | None:
-        """Raises CroupierError VALIDATION_ERROR for what `text` has not made."""
-        if cursor is None:
-            return None
-        try:
-            place = cls._make(_PLACE.unpack(base64.b64decode(cursor, altchars=b"-_", validate=True)))
-        except (ValueError, binascii.Error, struct.error):
-            place = None
-        if place is None or place.text() != cursor or max(place) >= 2**53:
-            details = {"field": "cursor", "allowed": "`next_cursor` of the page before", "received": cursor}
-            raise CroupierError("VALIDATION_ERROR", details=details)
-        return place
-
-    def text(self) -> str:
-        """As a client sees it: 24 characters."""
-        return base64.urlsafe_b64encode(_PLACE.pack(*self)).decode()
-
-
-_PLACE = struct.Struct(">QQH")
-
-
 async def history(sources: Sources, caller: Caller, params: HistoryQuery) -> HistoryReply:
     """A page of the caller's rounds, newest first. Raises CroupierError VALIDATION_ERROR and NOT_READY."""
-    if params.cursor is not None and params.offset:
-        details = {"field": "offset", "allowed": "either offset or cursor", "received": params.offset}
-        raise CroupierError("VALIDATION_ERROR", details=details)
-    place = _Place.parse(params.cursor)
+    require_one_way(params.offset, params.cursor)
+    place = Place.parse(params.cursor)
     partition = caller.uid % PARTITIONS
-    page = await _page(
+    page = await read_page(
         sources,
         params.limit,
         _HISTORY,
@@ -143,9 +92,9 @@ async def history(sources: Sources, caller: Caller, params: HistoryQuery) -> His
 
 async def ledger(sources: Sources, caller: Caller, params: LedgerQuery) -> LedgerReply:
     """A page of the changes of the caller's balances, newest first. Raises CroupierError like `history`."""
-    place = _Place.parse(params.cursor)
+    place = Place.parse(params.cursor)
     partition = caller.uid % PARTITIONS
-    page = await _page(
+    page = await read_page(
         sources,
         params.limit,
         _LEDGER,
@@ -172,25 +121,6 @@ async def daily_remaining(pool: asyncpg.Pool, day: int) -> dict[Tier, int]:
     """
     rows = await pool.fetch(_DAILY_REMAINING, day, timeout=QUERY_TIMEOUT_S)
     return {row["tier"]: row["remaining"] for row in rows}
-
-
-class _Page(NamedTuple):
-    rows: list[asyncpg.Record]
-    total: int
-    next_cursor: str | None
-    as_of: datetime.datetime
-
-
-async def _page(sources: Sources, limit: int, statement: str, *arguments: object) -> _Page:
-    """Run a statement that asks for one row more than the page has, to see whether another page follows."""
-    with asking_postgres():
-        rows = await sources.pool.fetch(statement, *arguments, timeout=QUERY_TIMEOUT_S)
-    total, as_of = rows[0]["total"], utc(rows[0]["as_of_ms"])
-    found = [row for row in rows if row["epoch"] is not None]
-    more = len(found) > limit
-    found = found[:limit]
-    last = _Place(found[-1]["epoch"], found[-1]["seq"], found[-1]["line"]) if more else None
-    return _Page(found, total, last and last.text(), as_of)
 
 
 def _since(since: datetime.datetime | None) -> datetime.datetime | None:

@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 import croupier_lua
 from croupier.errors import CroupierError
 from croupier.scripts import Script, Scripts
 from croupier_schemas import keys
 from croupier_schemas.economy import RARITIES, Economy
 from croupier_schemas.events import SYSTEM, EventHeader, encode_header
+
+FENCED_ATTEMPTS_MAX = 5
+"""How often an operator's script is repeated under a new fence before it gives up."""
 
 PARTITIONS = 1
 """Number of partitions. It stands in every head and in Postgres, so that a later change of it cannot go unnoticed."""
@@ -74,8 +79,16 @@ async def read_head(redis: Redis, partition: int) -> Head | None:
     return head
 
 
-def system_header(event_type: str, economy: str) -> bytes:
-    """The header of an event that no player caused."""
+async def read_open_head(redis: Redis, partition: int) -> Head:
+    """The head of a partition that is open. Raises CroupierError NOT_READY where it is closed, and PartitionError."""
+    head = await read_head(redis, partition)
+    if head is None or not head.fence:
+        raise CroupierError("NOT_READY", "the partition is closed: start `croupier sync`", retry_after_s=1)
+    return head
+
+
+def system_header(event_type: str, economy: str, terms: object = None) -> bytes:
+    """The header of an event that no player caused. `terms` is what was asked for, as the event's type has it."""
     return encode_header(
         EventHeader(
             event_type,
@@ -86,6 +99,7 @@ def system_header(event_type: str, economy: str) -> bytes:
             b"",
             bytes.fromhex(economy),
             croupier_lua.RULES,
+            msgspec.Raw(msgspec.msgpack.encode(terms)),
         )
     )
 
@@ -122,12 +136,14 @@ async def open_epoch(
 
 
 async def push_economy(
-    redis: Redis, scripts: Scripts, partition: int, *, economy: Economy, version: str, canonical: bytes
-) -> bool:
+    redis: Redis, scripts: Scripts, partition: int, *, economy: Economy, version: str, canonical: bytes,
+    in_place_of: str | None = None,
+) -> bool:  # fmt: skip
     """Put an economy in force. Pools that do not exist yet are created; the others keep their stock.
 
-    False when it is in force already. Raises CroupierError NOT_READY when the partition is closed, and
-    PartitionError when it keeps changing under our hands.
+    `in_place_of` is the version that must be in force until then, for a caller that has made its economy from that
+    one. False when the economy is in force already. Raises CroupierError NOT_READY when the partition is closed, and
+    PartitionError when another version is in force than `in_place_of`, or when it keeps changing under our hands.
     """
     stock = [
         (name, rarity, initial)
@@ -135,14 +151,14 @@ async def push_economy(
         for rarity in RARITIES[:3]
         if (initial := getattr(banner.stock, rarity)) is not None
     ]
-    for _ in range(5):
-        head = await read_head(redis, partition)
-        if head is None or not head.fence:
-            raise CroupierError(
-                "NOT_READY", "the partition is closed: start `croupier sync`", retry_after_s=1
-            )
+    for _ in range(FENCED_ATTEMPTS_MAX):
+        head = await read_open_head(redis, partition)
         if head.economy == version:
             return False
+        if in_place_of not in (None, head.economy):
+            raise PartitionError(
+                f"version {head.economy} was put in force meanwhile; look at it, then try again"
+            )
         name = fence(head.identity, head.epoch, version, head.schema)
         script = scripts["economy.push"]
         answer = await redis.run(

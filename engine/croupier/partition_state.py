@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from croupier.history import QUERY_TIMEOUT_S
+from croupier.paging import QUERY_TIMEOUT_S
 
 _READ = """
 SELECT partition, state, reason, detail, since, extract(epoch FROM clock_timestamp() - seen_at)::float8 AS silent_s

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import UnionType
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 import msgspec
@@ -39,13 +40,16 @@ class Sources:
 
 @dataclass(frozen=True, kw_only=True)
 class Query(Generic[Params, Reply]):
-    """One question that a client can ask. `params` come from the query string and from `{names}` in the path."""
+    """One question that a client can ask. `params` come from the query string and from `{names}` in the path.
+
+    `reply` is a struct, or a union of tagged ones.
+    """
 
     name: str
     path: str
     summary: str
     params: type[Params]
-    reply: type[Reply]
+    reply: type[Reply] | UnionType
     answer: Callable[[Sources, Caller, Params], Awaitable[Reply]]
     access: Literal["player", "admin"] = "player"
     errors: tuple[str, ...] = ()

@@ -7,22 +7,23 @@ import msgspec
 from croupier.command import Done
 from croupier.gacha.table import CompiledEconomy
 from croupier.scripts import Script
-from croupier_schemas.events import BODY_HEAD, EventId
+from croupier_schemas.events import BODY_CREATED, BODY_HEAD, BODY_RATE_BLOCKED, Event, EventId
 
 Terms = TypeVar("Terms", bound=msgspec.Struct)
 
 
 def read_reply(script: Script, partition: int, economy: str, op_id: bytes, entry: bytes, body: bytes) -> Done:
-    """What `include/commit.lua` answers: id of the entry; time, records and result."""
+    """What `include/commit.lua` answers: id of the entry (empty: no event); time, records and result."""
     images, end = [], BODY_HEAD
     for _, size in script.states:
         images.append(body[end : end + size])
         end += size
     return Done(
-        event=EventId.of_entry(partition, entry),
+        event=EventId.of_entry(partition, entry) if entry else None,
         op_id=op_id,
         ts_ms=int.from_bytes(body[:8], "big"),
-        created=bool(body[8]),
+        created=bool(body[8] & BODY_CREATED),
+        rate_blocked=bool(body[8] & BODY_RATE_BLOCKED),
         economy=economy,
         images=tuple(images),
         result=body[end:],
@@ -42,4 +43,20 @@ def read_kept(script: Script, partition: int, terms_type: type[Terms], first: by
     body_at = terms_end + 1 + first[terms_end]
     done = read_reply(script, partition, economy, op_id, first[terms_end + 1 : body_at], first[body_at:])
     terms = msgspec.msgpack.decode(first[50:terms_end], type=terms_type)
-    return msgspec.structs.replace(done, replayed=True), terms
+    return msgspec.structs.replace(done, replayed=True, rate_blocked=False), terms
+
+
+def of_event(script: Script, terms_type: type[Terms], event: Event) -> tuple[Done, Terms]:
+    """The reply of the command that appended this event, long after the idempotency key is gone."""
+    done = Done(
+        event=event.id,
+        op_id=event.header.op_id,
+        ts_ms=event.ts_ms,
+        created=event.created,
+        rate_blocked=False,
+        economy=event.header.economy.hex(),
+        images=tuple(change.value or b"" for change in event.changes[: len(script.states)]),
+        result=event.result,
+        replayed=True,
+    )
+    return done, msgspec.msgpack.decode(event.header.terms, type=terms_type)

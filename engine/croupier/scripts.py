@@ -3,7 +3,8 @@
 A script's contract is its leading comment block: a summary, then directives.
 
     @state NAME PATTERN      a record, read before the body: locals `NAME_<field>`, `NAME_key`, `NAME_stored` (false
-                             when there is none) and `NAME_read` (its bytes as read); NAME is a layout of
+                             when there is none), `NAME_read` (its bytes as read) and `NAME_rewrite` (whether it must
+                             be written whole: at first, where there is none); NAME is a layout of
                              `croupier_schemas.records`
     @key NAME PATTERN        a key: local `NAME_key`; a pattern that ends in `...` takes all further keys: `NAME_keys`
     @arg NAME TYPE           an argument: `int` (unsigned), `text`, `text...` (all further ones), or a layout, whose
@@ -13,11 +14,13 @@ A script's contract is its leading comment block: a summary, then directives.
     @emits TYPE              the event it appends
     @include NAME...         functions, pasted before the body
 
-In the body, a line `-- @stage NAME` stands for the lines of `include/NAME.lua`, and `NAME_pack()` for the bytes of a
-record: the durable ones of a state (`NAME_pack_volatile()` gives the others). Both are pasted rather than called,
-because Lua makes every function of a script anew at each call, at a cost that grows with the locals it uses. For the
-same reason every script has `call`, `pack` and `sub`, short for `redis.call`, `struct.pack` and `string.sub`: a local
-is found faster than a field of a global.
+In the body, a line `-- @stage NAME` stands for the lines of `include/NAME.lua`. A stage that can be about any record
+writes `<record>` for its name, and its line says which one: `-- @stage save player`. `NAME_pack()` stands for the bytes
+of a record: the durable ones of a state (`NAME_pack_volatile()` gives the others, `NAME_size()` the size of both), and
+`NAME_unpack(bytes)` fills the locals of a `@record`. All these are pasted rather than called, because Lua makes every
+function of a script anew at each call, at a cost that grows with the locals it uses. For the same reason every script
+has `call`, `pack` and `sub`, short for `redis.call`, `struct.pack` and `string.sub`: a local is found faster than a
+field of a global.
 
 Includes and stages have contracts of their own, merged into the script's: keys and arguments come in the order
 includes, stages, then the script's own. All `int` arguments travel together as one packed string, the first of ARGV.
@@ -40,8 +43,9 @@ AnyLayout = Layout[Any]
 _DIRECTIVE = re.compile(r"^-- @(\w+)\s*(.*)$")
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 _PLACEHOLDER = re.compile(r"<(\w+)>")
-_STAGE = re.compile(r"^[ ]*-- @stage (\w+)\n", re.MULTILINE)
-_PACK = re.compile(r"\b(\w+)_pack(_volatile)?\(\)")
+_STAGE = re.compile(r"^[ ]*-- @stage (\w+)(?: (\w+))?\n", re.MULTILINE)
+_RECORD = "<record>"
+_MACRO = re.compile(r"\b(\w+)_(pack|pack_volatile|size|unpack)\((\w*)\)")
 
 
 class ScriptError(Exception):
@@ -92,7 +96,6 @@ class Script:
     sha: str
     keys: tuple[Key, ...]
     arguments: tuple[Argument, ...]
-    own_arguments: tuple[Argument, ...]
     errors: dict[str, tuple[str, ...]]
     emits: str | None
 
@@ -168,8 +171,8 @@ class Scripts:
             merged.errors |= contract.errors
             _check_unique(file, merged)
         text = "".join(self._parse(file)[1] for file in functions)
-        text += _STAGE.sub(lambda stage: self._parse(f"include/{stage[1]}.lua")[1], body)
-        source = f"#!lua\n-- {path}\n{_bindings(merged)}{_paste_packs(path, merged, text)}".encode()
+        text += _STAGE.sub(lambda stage: self._stage(path, stage[1], stage[2]), body)
+        source = f"#!lua\n-- {path}\n{_bindings(merged)}{_expand(path, merged, text)}".encode()
         return Script(
             name=path.removesuffix(".lua").replace("/", "."),
             summary=own.summary,
@@ -177,10 +180,16 @@ class Scripts:
             sha=hashlib.sha1(source, usedforsecurity=False).hexdigest(),
             keys=tuple(merged.keys),
             arguments=tuple(merged.arguments),
-            own_arguments=tuple(own.arguments),
             errors=merged.errors,
             emits=own.emits,
         )
+
+    def _stage(self, path: str, stage: str, record: str | None) -> str:
+        """The body of a stage; one about any record gets the name of the record it is about here."""
+        text = self._parse(f"include/{stage}.lua")[1]
+        if (_RECORD in text) is not (record is not None):
+            raise ScriptError(f"{path}: stage {stage} is about a record, or is not: {record!r} does not fit")
+        return text.replace(_RECORD, record or "")
 
     def _resolve(self, path: str, order: list[str], chain: tuple[str, ...]) -> None:
         """Append to `order` what the include `path` includes, depth first, and then itself."""
@@ -218,12 +227,15 @@ def _parse(path: str, text: str, root: Traversable) -> tuple[_Contract, str]:
                 _must_exist(root, where, name)
     if not contract.summary:
         raise ScriptError(f"{path}:1: a script begins with a comment line that says what it does")
+    seen: set[tuple[str, str | None]] = set()
     for line_number, line in enumerate(lines[number - 1 :], start=number):
         if stage := _STAGE.match(line):
             _must_exist(root, f"{path}:{line_number}", stage[1])
-            if stage[1] in contract.stages:
+            if (stage[1], stage[2]) in seen:
                 raise ScriptError(f"{path}:{line_number}: stage {stage[1]!r} stands there twice")
-            contract.stages.append(stage[1])
+            seen.add((stage[1], stage[2]))
+            if stage[1] not in contract.stages:
+                contract.stages.append(stage[1])
     if contract.stages and path.startswith("include/"):
         raise ScriptError(f"{path}: only a script has stages")
     return contract, "".join(lines[number - 1 :])
@@ -275,9 +287,15 @@ def _layout(where: str, name: str) -> AnyLayout:
 
 
 def _check_unique(file: str, contract: _Contract) -> None:
-    names = [key.name for key in contract.keys] + [argument.name for argument in contract.arguments]
-    names += [name for name, _ in contract.records]
-    twice = {name for name in names if names.count(name) > 1}
+    arguments = [argument.name for argument in contract.arguments]
+    keys, records = [key.name for key in contract.keys], [name for name, _ in contract.records]
+    states = [key.name for key in contract.keys if key.layout is not None]
+    twice = {
+        name
+        for names in (keys + arguments, records + states + arguments)
+        for name in names
+        if names.count(name) > 1
+    }
     if twice:
         raise ScriptError(f"{file}: declared twice: {', '.join(sorted(twice))}")
     for group in (contract.keys, contract.arguments):
@@ -328,6 +346,7 @@ def _state(name: str, layout: AnyLayout) -> list[str]:
     """Read a record; an absent one, or an absent volatile tail, reads as zeros. One that is cut short is an error."""
     lines = [
         f"local {name}_stored = call('GET', {name}_key)",
+        f"local {name}_rewrite = not {name}_stored",
         f"local {name}_read = {name}_stored or '\\{layout.version:03d}' .. string.rep('\\0', {layout.size - 1})",
     ]
     if layout.size > layout.durable_size:
@@ -345,20 +364,25 @@ def _state(name: str, layout: AnyLayout) -> list[str]:
     ]
 
 
-def _paste_packs(path: str, contract: _Contract, text: str) -> str:
-    """Replace each `NAME_pack()` by the expression that packs the record of that name."""
+def _expand(path: str, contract: _Contract, text: str) -> str:
+    """Replace `NAME_pack()`, `NAME_unpack(bytes)` and `NAME_size()` by what they stand for with the record NAME."""
     layouts = {key.name: key.layout for key in contract.keys if key.layout is not None}
     records = {name: LAYOUTS[layout] for name, layout in contract.records}
 
     def expression(match: re.Match[str]) -> str:
-        name, volatile = match[1], match[2] is not None
-        if name in records and not volatile:
+        name, macro, argument = match[1], match[2], match[3]
+        if name in records and macro == "pack":
             return _pack(name, records[name], durable=None)
-        if name in layouts:
-            return _pack(name, layouts[name], durable=not volatile)
+        if name in records and macro == "unpack":
+            layout = records[name]
+            return f"{_locals(name, layout)} = struct.unpack('>{layout.lua_format()}', {argument}, 2)"
+        if name in layouts and macro == "size":
+            return str(layouts[name].size)
+        if name in layouts and macro != "unpack":
+            return _pack(name, layouts[name], durable=macro == "pack")
         raise ScriptError(f"{path}: {match[0]} names no record of this script")
 
-    return _PACK.sub(expression, text)
+    return _MACRO.sub(expression, text)
 
 
 def _pack(name: str, layout: AnyLayout, *, durable: bool | None) -> str:

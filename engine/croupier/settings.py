@@ -15,6 +15,8 @@ _ENVIRONMENT = {
     "gacha_legacy_cost": "CASINO_GACHA_LEGACY_COST",
     "idempotency_ttl_seconds": "IDEMPOTENCY_TTL_SECONDS",
     "durability_timeout_seconds": "DURABILITY_TIMEOUT",
+    "crash_db_strict": "CRASH_DB_STRICT",
+    "rps_deterministic": "CASINO_RPS_DETERMINISTIC",
 }
 
 
@@ -41,6 +43,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     workers: Annotated[int, Meta(ge=0, le=256)] = 0
     """HTTP worker processes; 0 is one per core."""
     cors_origins: str = ""
+    trusted_proxies: str = ""
+    """Addresses and networks of proxies whose `X-Forwarded-For` is believed, joined by commas."""
+    stranger_rate_per_second: Annotated[int, Meta(ge=0, le=10_000)] = 20
+    """Requests without a valid token that a worker answers per client address in any second; 0 is no limit."""
+    stranger_rate_per_minute: Annotated[int, Meta(ge=0, le=10_000)] = 300
+    """The same in any 60 seconds."""
     data_dir: Path = Path(".croupier")
     economy: str = ""
     """Economy file that is put in force where there is none yet; empty: the default economy."""
@@ -54,6 +62,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """A command that reaches Redis later than this after it was asked for does nothing."""
     durability_timeout_seconds: Annotated[float, Meta(gt=0, le=60)] = 5.0
     """How long a strict command waits for Postgres."""
+    crash_db_strict: bool = False
+    """Whether crash bets and cash-outs are answered only when Postgres has them."""
+    rps_deterministic: Literal["", "win", "draw", "lose"] = ""
+    """For tests: how every game of rock, paper, scissors ends for the player."""
+    deterministic_seed: Annotated[str, Meta(max_length=256)] = ""
+    """For tests of clients: switches the deterministic mode on, in which all seeds follow from this text and requests
+    may set the clock. With it there is one worker."""
     in_flight_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     """Commands of one worker that may wait for Redis at once; beyond, `OVERLOADED`."""
 

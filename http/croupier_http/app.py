@@ -9,12 +9,14 @@ from aiohttp import hdrs, web
 from multidict import istr
 
 from croupier.errors import CroupierError
+from croupier.op_id import OpIds
 from croupier_http.cors import Cors
 from croupier_http.errors import failure
-from croupier_http.ids import Ids
 from croupier_http.logs import REQUEST_ID, Limiter
+from croupier_http.metrics import UNKNOWN_OPERATION
 from croupier_http.replies import Answer, Finisher, Prebuilt
 from croupier_http.routes import Route, Routes
+from croupier_http.strangers import Strangers
 
 log = structlog.get_logger(__name__)
 
@@ -30,11 +32,14 @@ _ALWAYS_LOGGED: Final = frozenset({"INTERNAL", "OUTCOME_UNKNOWN", "DURABILITY_TI
 class App:
     """Answers requests. `in_flight` counts those that are being answered."""
 
-    def __init__(self, routes: Routes, cors: Cors | None, *, log_requests: bool) -> None:
+    def __init__(
+        self, routes: Routes, cors: Cors | None, strangers: Strangers, op_ids: OpIds, *, log_requests: bool
+    ) -> None:
         self._routes = routes
         self._cors = cors
+        self._strangers = strangers
         self._log_requests = log_requests
-        self._new_id = Ids().new
+        self._new_id = op_ids.new
         self._limiter = Limiter()
         self.finisher = Finisher()
         self.in_flight = 0
@@ -53,6 +58,8 @@ class App:
         try:
             answer = await route.endpoint.answer(request, op_id, places)
         except CroupierError as error:
+            if _needs_no_token(error, request, route):
+                error = self._strangers.refusal(request, route.operation) or error
             answer = self._failed(error, route, request_id, op_id)
             close = error.code in _CLOSING_CODES or request.content.exception() is not None
         except Exception as error:
@@ -100,3 +107,11 @@ class App:
         answer = failure(CroupierError(code), request_id)
         self._routes.unknown.metrics.answered(answer.status, 0.0)
         return self.finisher.finish(request, answer, f"X-Request-Id: {request_id}\r\n", close=True)
+
+
+def _needs_no_token(error: CroupierError, request: web.BaseRequest, route: Route) -> bool:
+    """Whether anyone can cause this error, as often as they like."""
+    if error.code == "MALFORMED_REQUEST":
+        # Two tokens are refused before either is looked at; what else is malformed is found after the token was good.
+        return len(request.headers.getall(hdrs.AUTHORIZATION, ())) > 1
+    return error.code == "UNAUTHENTICATED" or route.operation == UNKNOWN_OPERATION

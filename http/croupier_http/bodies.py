@@ -15,7 +15,7 @@ BODY_TIMEOUT_S: Final = 10.0
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-async def read_body(request: web.BaseRequest, timeout_s: float) -> bytes:
+async def read_body(request: web.BaseRequest, timeout_s: float, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """The body of a request whose media type is JSON; without a body, the media type may be missing too.
 
     Raises CroupierError UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT, or MALFORMED_REQUEST where the
@@ -27,11 +27,11 @@ async def read_body(request: web.BaseRequest, timeout_s: float) -> bytes:
         _check_media_type(media_type)
     try:
         # Nearly always the body came in the same segment as its headers, and waiting for it would cost a timer.
-        body = content.read_nowait() if content.is_eof() else await _await_body(request, timeout_s)
+        body = content.read_nowait() if content.is_eof() else await _await_body(request, timeout_s, bytes_max)
     except (web.RequestPayloadError, OSError) as error:
         raise CroupierError("MALFORMED_REQUEST", "The body breaks off or breaks its framing.") from error
-    if len(body) > BODY_BYTES_MAX:
-        raise CroupierError("PAYLOAD_TOO_LARGE")
+    if len(body) > bytes_max:
+        raise _too_large(bytes_max)
     if hdrs.CONTENT_ENCODING in headers and body:
         raise CroupierError("UNSUPPORTED_MEDIA_TYPE", "The body must not be compressed.")
     return body
@@ -44,15 +44,19 @@ def _check_media_type(header: str | None) -> None:
         raise CroupierError("UNSUPPORTED_MEDIA_TYPE")
 
 
-async def _await_body(request: web.BaseRequest, timeout_s: float) -> bytes:
-    if (request.content_length or 0) > BODY_BYTES_MAX:
-        raise CroupierError("PAYLOAD_TOO_LARGE")
+def _too_large(bytes_max: int) -> CroupierError:
+    return CroupierError("PAYLOAD_TOO_LARGE", f"The body is larger than {bytes_max // 1024} KiB.")
+
+
+async def _await_body(request: web.BaseRequest, timeout_s: float, bytes_max: int) -> bytes:
+    if (request.content_length or 0) > bytes_max:
+        raise _too_large(bytes_max)
     if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
         await request.writer.write(_CONTINUE)
     body = bytearray()
     try:
         async with asyncio.timeout(timeout_s):
-            while len(body) <= BODY_BYTES_MAX and (chunk := await request.content.readany()):
+            while len(body) <= bytes_max and (chunk := await request.content.readany()):
                 body += chunk
     except TimeoutError:
         raise CroupierError("REQUEST_TIMEOUT", f"The body did not arrive within {timeout_s:g} s.") from None

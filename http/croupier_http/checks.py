@@ -89,7 +89,7 @@ async def _partition(engine: Engine) -> None:
     head = await read_head(engine.transport, 0)
     if head is None or not head.fence or head.identity != str(engine.transport.identity):
         raise CroupierError("NOT_READY", "not open for this Redis: is `croupier sync` running?")
-    await engine.economy()
+    await engine.views.in_force(0)
 
 
 async def _postgres(pool: asyncpg.Pool) -> None:

@@ -5,7 +5,9 @@ from typing import Final
 from croupier.settings import SettingsError
 
 _ALLOWED_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, X-Request-Id"
-_EXPOSED_HEADERS: Final = "Idempotent-Replayed, Op-Id, Retry-After, X-Request-Id"
+_EXPOSED_HEADERS: Final = (
+    "Idempotent-Replayed, Op-Id, RateLimit, RateLimit-Policy, Retry-After, X-RateLimit-Sim, X-Request-Id"
+)
 _PREFLIGHT_MAX_AGE_S: Final = 600
 
 

@@ -53,15 +53,18 @@ class Decoder(Generic[Request]):
 
     A body that uses the names of the struct and is valid is decoded by msgspec straight into it. Only what fails there
     is looked at again, with aliases, and explained where it remains wrong.
+
+    `nested`: members hold objects, in which no name may stand twice either; then every body is looked at like that.
     """
 
-    def __init__(self, struct: type[Request]) -> None:
+    def __init__(self, struct: type[Request], *, nested: bool = False) -> None:
         if not struct.__struct_config__.forbid_unknown_fields:
             raise TypeError(
                 f"{struct.__name__} would ignore unknown fields; declare forbid_unknown_fields=True"
             )
         self.aliases = aliases(struct)
         self._struct = struct
+        self._nested = nested
         self._decode = msgspec.json.Decoder(struct).decode
         self._allowed = allowed_values(struct)
         self._shapes = {
@@ -85,6 +88,10 @@ class Decoder(Generic[Request]):
         except _OutOfRange as error:
             name = self.aliases.get(error.args[0], error.args[0])
             raise invalid(name, "number out of range", error.args[1], self._allowed.get(name)) from None
+        return self.value(document)
+
+    def value(self, document: object) -> Request:
+        """Convert what a body holds, as it is or inside of it. Raises CroupierError VALIDATION_ERROR."""
         return self._convert(document, strict=True)
 
     def query(self, parameters: Iterable[tuple[str, str]]) -> Request:
@@ -102,7 +109,7 @@ class Decoder(Generic[Request]):
         for name in self._quoted_names:
             if body.count(name) > 1:
                 return True
-        return b"\\" in body
+        return self._nested or b"\\" in body
 
     def _convert(self, document: object, *, strict: bool) -> Request:
         if isinstance(document, dict):

@@ -134,6 +134,8 @@ def _schema(schema: Document) -> str:
     if "enum" in schema:
         return " or ".join(f"<code>{escape(json.dumps(value))}</code>" for value in schema["enum"])
     if schema.get("type") == "array":
+        if "prefixItems" in schema:
+            return f"array of {', '.join(map(_schema, schema['prefixItems']))}"
         return f"array of {_schema(schema['items'])}" if "items" in schema else "array"
     bounds = [f"{sign} {schema[key]}" for key, sign in (("minimum", "≥"), ("maximum", "≤")) if key in schema]
     if "pattern" in schema:

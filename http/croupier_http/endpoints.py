@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDictProxy, istr
 
 from croupier.command import Caller, Command, check_idempotency_key
+from croupier.deterministic import CLOCK_MS_MAX
 from croupier.engine import Engine
 from croupier.errors import CroupierError
 from croupier.postgres import asking_postgres
@@ -16,18 +17,23 @@ from croupier_http.auth import Authenticator
 from croupier_http.bodies import read_body
 from croupier_http.cors import Cors
 from croupier_http.decoding import Decoder
-from croupier_http.metrics import COMMANDS, Tally
+from croupier_http.metrics import RATE_LIMIT_HITS, CommandTally
+from croupier_http.operations import operation_id
 from croupier_http.replies import Answer
+from croupier_http.validation import invalid
+from croupier_schemas.economy import Tier
 
 IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
+CLOCK: Final = istr("X-Croupier-Clock-Ms")
 
 _REPLAYED: Final = "Idempotent-Replayed: true\r\n"
+_WOULD_BE_BLOCKED: Final = "X-RateLimit-Sim: blocked\r\n"
 _encode = msgspec.json.Encoder().encode
 
 Places = Mapping[str, str]
 
 
-def _single(headers: CIMultiDictProxy[str], name: istr) -> str | None:
+def single_header(headers: CIMultiDictProxy[str], name: istr) -> str | None:
     """The header of that name, or None. Sent twice it could mean one thing to a proxy and another here: refused."""
     values = headers.getall(name, None)
     if values is None:
@@ -35,6 +41,26 @@ def _single(headers: CIMultiDictProxy[str], name: istr) -> str | None:
     if len(values) > 1:
         raise CroupierError("MALFORMED_REQUEST", f"The header {name} may be sent once only.")
     return values[0]
+
+
+def idempotency_key(headers: CIMultiDictProxy[str]) -> str:
+    """The idempotency key of a request; empty: none. Raises CroupierError VALIDATION_ERROR, MALFORMED_REQUEST."""
+    key = single_header(headers, IDEMPOTENCY_KEY)
+    if key is None:
+        return ""
+    check_idempotency_key(key)
+    return key
+
+
+def set_clock(engine: Engine, text: str | None) -> None:
+    """Set the server's time as a test wants it, in Unix ms; refused but in deterministic mode."""
+    clock = engine.injected_clock
+    if clock is None:
+        allowed = "only with CROUPIER_DETERMINISTIC_SEED set"
+        raise invalid(str(CLOCK), "not in deterministic mode", text, allowed)
+    if text is None or not text.isascii() or not text.isdigit() or int(text[:16]) > CLOCK_MS_MAX:
+        raise invalid(str(CLOCK), "not a time", text, f"Unix time in ms, 0 to {CLOCK_MS_MAX}")
+    clock.now_ms = int(text)
 
 
 class Endpoint(Protocol):
@@ -55,28 +81,42 @@ class CommandEndpoint:
         body_timeout_s: float,
     ) -> None:
         self._command = command
+        self._operation = operation_id(command.path)
         self._engine = engine
         self._authenticator = authenticator
         self._body_timeout_s = body_timeout_s
         self._decoder = Decoder(command.request)
-        self.outcomes = Tally(COMMANDS, command.name)
+        self.outcomes = CommandTally(command.name)
 
     async def answer(self, request: web.BaseRequest, op_id: bytes, _places: Places) -> Answer:
         headers = request.headers
-        identity = self._authenticator.identify(_single(headers, hdrs.AUTHORIZATION))
+        identity = self._authenticator.identify(single_header(headers, hdrs.AUTHORIZATION))
+        if self._command.access == "admin" and identity.role != "admin":
+            raise CroupierError("FORBIDDEN")
         body = await read_body(request, self._body_timeout_s)
-        key = _single(headers, IDEMPOTENCY_KEY)
-        if key is not None:
-            check_idempotency_key(key)
+        key = idempotency_key(headers)
+        if CLOCK in headers:
+            set_clock(self._engine, single_header(headers, CLOCK))
         command_request = self._decoder.body(body)
-        caller = Caller(identity.uid, identity.tier, identity.role, op_id, key or "")
+        caller = Caller(identity.uid, identity.tier, identity.role, op_id, key)
         try:
-            reply, replayed = await self._engine.execute(self._command, caller, command_request)
+            reply, replayed, rate_blocked = await self._engine.execute(self._command, caller, command_request)
         except CroupierError as error:
             self.outcomes.count(error.code)
+            if error.code == "RATE_LIMITED":
+                self._count_block(identity.tier)
             raise
-        self.outcomes.count("replayed" if replayed else "ok")
-        return Answer(_encode(reply), headers=_REPLAYED if replayed else "")
+        if replayed:
+            self.outcomes.replayed()
+            return Answer(_encode(reply), headers=_REPLAYED)
+        self.outcomes.count("ok")
+        if rate_blocked:
+            self._count_block(identity.tier)
+            return Answer(_encode(reply), headers=_WOULD_BE_BLOCKED)
+        return Answer(_encode(reply))
+
+    def _count_block(self, tier: Tier) -> None:
+        RATE_LIMIT_HITS.labels(self._operation, tier).inc()
 
 
 class QueryEndpoint:
@@ -89,7 +129,7 @@ class QueryEndpoint:
         self._decoder = Decoder(query.params)
 
     async def answer(self, request: web.BaseRequest, op_id: bytes, places: Places) -> Answer:
-        identity = self._authenticator.identify(_single(request.headers, hdrs.AUTHORIZATION))
+        identity = self._authenticator.identify(single_header(request.headers, hdrs.AUTHORIZATION))
         if self._query.access == "admin" and identity.role != "admin":
             raise CroupierError("FORBIDDEN")
         params = self._decoder.query([*places.items(), *request.query.items()])

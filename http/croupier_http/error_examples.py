@@ -11,9 +11,16 @@ _MEMBERS: Final[dict[str, object]] = {
     "details": {"field": "count", "allowed": [1, 10], "received": 3},
     "excluded_until": "2026-02-01T00:00:00Z",
     "limit": 3,
+    "limit_per_minute": 60,
+    "limit_per_second": 5,
+    "max": 1000000,
+    "min": 10,
     "required": 5000,
     "resets_at": "2026-01-31T15:00:00Z",
+    "scope": "games",
+    "step": 10,
     "used": 3,
+    "window": "minute",
 }
 """A value for each member that some code's body has besides the common ones."""
 

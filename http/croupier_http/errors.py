@@ -43,11 +43,27 @@ def failure(error: CroupierError, request_id: str) -> Answer:
     headers = ""
     if error.retry_after_s is not None or error.kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers += f"Retry-After: {max(1, math.ceil(error.retry_after_s or 0))}\r\n"
+    if error.code == "RATE_LIMITED":
+        headers += _rate_limit(error)
     if error.code == "UNAUTHENTICATED":
         headers += 'WWW-Authenticate: Bearer realm="croupier"\r\n'
     if error.code == "METHOD_NOT_ALLOWED":
         headers += f"Allow: {', '.join(_methods(error))}\r\n"
     return Answer(error_body(error, request_id), error.kind.status, headers=headers)
+
+
+def _rate_limit(error: CroupierError) -> str:
+    """The headers of draft-ietf-httpapi-ratelimit-headers-11: the policies, and when the full one has room again."""
+    windows = (("second", "limit_per_second", 1), ("minute", "limit_per_minute", 60))
+    policies = [
+        f'"{name}";q={error.fields[limit]};w={length_s}'
+        for name, limit, length_s in windows
+        if error.fields[limit]
+    ]
+    wait_s = max(1, math.ceil(error.retry_after_s or 0))
+    return (
+        f'RateLimit-Policy: {", ".join(policies)}\r\nRateLimit: "{error.fields["window"]}";r=0;t={wait_s}\r\n'
+    )
 
 
 def _methods(error: CroupierError) -> list[str]:

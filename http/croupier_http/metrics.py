@@ -35,6 +35,14 @@ HTTP_IN_FLIGHT: Final = Gauge(
 COMMANDS: Final = Counter(
     "game_commands", "Commands given to the engine, by what came of them.", ["command", "outcome"]
 )
+RATE_LIMIT_HITS: Final = Counter(
+    "game_rate_limit_hits", "Requests refused by a rate limit.", ["endpoint", "user_tier"]
+)
+REWARD_REPEATS: Final = Counter(
+    "game_reward_idem_reject", "Rewards asked for under a key that had been granted before."
+)
+_REPEATS: Final[Mapping[str, Counter]] = {"rewards.distribute": REWARD_REPEATS}
+"""Commands whose repeats have a counter of their own."""
 REDIS_IN_FLIGHT: Final = Gauge(
     "redis_in_flight", "Calls that wait for Redis to answer.", multiprocess_mode="livesum"
 )
@@ -67,6 +75,20 @@ class Tally:
         counts, self._counts = self._counts, {}
         for last_label, count in counts.items():
             self._counter.labels(self._label, last_label).inc(count)
+
+
+class CommandTally(Tally):
+    """Counts what comes of a command."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(COMMANDS, command)
+        self._repeats = _REPEATS.get(command)
+
+    def replayed(self) -> None:
+        """Count one that repeated the first reply."""
+        self.count("replayed")
+        if self._repeats is not None:
+            self._repeats.inc()
 
 
 class OperationMetrics:

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
+from croupier.batch import Batch
 from croupier.command import IDEMPOTENCY_KEY_PATTERN, Command
 from croupier.query import Query
-from croupier.registry import COMMANDS, QUERIES
+from croupier.registry import BATCHES, COMMANDS, QUERIES
 from croupier_http.aliases import aliases
 from croupier_http.error_examples import example
 from croupier_http.operations import PAGES, PageRoute, operation_id, placeholders
@@ -24,11 +25,17 @@ Members of requests are named in snake_case; their camelCase forms are accepted 
 UTC, those named `*_ms` are Unix times in milliseconds. Repeat requests that failed with 429 or 503 after `Retry-After`,
 with jitter and with the same `Idempotency-Key`; do not repeat those with other 4xx statuses."""
 
-_QUERY_ERRORS: Final = ("UNAUTHENTICATED", "INTERNAL", "NOT_READY")
+_QUERY_ERRORS: Final = ("UNAUTHENTICATED", "RATE_LIMITED", "INTERNAL", "NOT_READY")
 _COMMAND_ERRORS: Final = (
     "MALFORMED_REQUEST", "UNAUTHENTICATED", "REQUEST_TIMEOUT", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE",
     "VALIDATION_ERROR", "IDEMPOTENCY_KEY_REUSED", "INTERNAL", "NOT_READY", "OVERLOADED", "EXPIRED",
-    "OUTCOME_UNKNOWN",
+    "OUTCOME_UNKNOWN", "RATE_LIMITED",
+)  # fmt: skip
+
+# What becomes of an item stands in the reply, whatever it is.
+_BATCH_ERRORS: Final = (
+    "MALFORMED_REQUEST", "UNAUTHENTICATED", "FORBIDDEN", "REQUEST_TIMEOUT", "PAYLOAD_TOO_LARGE",
+    "UNSUPPORTED_MEDIA_TYPE", "VALIDATION_ERROR", "INTERNAL",
 )  # fmt: skip
 
 _ERROR_SCHEMA: Final[Document] = {
@@ -83,18 +90,22 @@ _HEADERS: Final[Document] = {
 
 def document() -> Document:
     """The whole description, in JSON's types."""
-    structs = [struct for command in COMMANDS for struct in (command.request, command.reply)]
+    structs: list[Any] = [struct for command in COMMANDS for struct in (command.request, command.reply)]
+    structs += [struct for batch in BATCHES for struct in (batch.request, batch.reply)]
     structs += [struct for query in QUERIES for struct in (query.params, query.reply)]
-    _, schemas = msgspec.json.schema_components(
+    found, schemas = msgspec.json.schema_components(
         structs, schema_hook=_any_value, ref_template="#/components/schemas/{name}"
     )
     schemas = _portable(schemas)
+    of_type = dict(zip(structs, _portable(found), strict=True))
     parameters = {query.name: schemas.pop(query.params.__name__, {}) for query in QUERIES}
     paths: dict[str, Document] = {}
     for command in COMMANDS:
         paths.setdefault(command.path, {})["post"] = _command(command)
+    for batch in BATCHES:
+        paths.setdefault(batch.path, {})["post"] = _batch(batch)
     for query in QUERIES:
-        paths.setdefault(query.path, {})["get"] = _query(query, parameters[query.name])
+        paths.setdefault(query.path, {})["get"] = _query(query, parameters[query.name], of_type[query.reply])
     for page in PAGES:
         paths.setdefault(page.path, {})["get"] = _page(page)
     return {
@@ -129,7 +140,7 @@ def _command(command: Command[Any, Any, Any]) -> Document:
     content: Document = {"schema": _ref("schemas", command.request.__name__)}
     if command.example is not None:
         content["example"] = msgspec.to_builtins(command.example)
-    strict = ("DURABILITY_TIMEOUT",) if command.durability == "postgres" else ()
+    admin = ("FORBIDDEN",) if command.access == "admin" else ()
     return {
         "operationId": operation_id(command.path),
         "tags": [command.game],
@@ -143,13 +154,32 @@ def _command(command: Command[Any, Any, Any]) -> Document:
             "content": {"application/json": content},
         },
         "responses": {
-            "200": _reply(command.reply, {"Op-Id": "OpId", "Idempotent-Replayed": "Replayed"}),
-            **_errors((*_COMMAND_ERRORS, *command.errors, *strict)),
+            "200": _reply(
+                _ref("schemas", command.reply.__name__), {"Op-Id": "OpId", "Idempotent-Replayed": "Replayed"}
+            ),
+            **_errors((*_COMMAND_ERRORS, *command.errors, *admin)),
         },
     }
 
 
-def _query(query: Query[Any, Any], params: Document) -> Document:
+def _batch(batch: Batch[Any, Any]) -> Document:
+    content: Document = {"schema": _ref("schemas", batch.request.__name__)}
+    if batch.example is not None:
+        content["example"] = msgspec.to_builtins(batch.example)
+    size = f"At most {batch.items_max} items, and {batch.body_bytes_max // 1024} KiB."
+    return {
+        "operationId": operation_id(batch.path),
+        "tags": [batch.command.game],
+        "summary": batch.summary,
+        "description": batch.description,
+        "security": [{"bearer": []}],
+        "parameters": [_ref("parameters", "IdempotencyKey"), _ref("parameters", "RequestId")],
+        "requestBody": {"description": size, "required": True, "content": {"application/json": content}},
+        "responses": {"200": _reply(_ref("schemas", batch.reply.__name__), {}), **_errors(_BATCH_ERRORS)},
+    }
+
+
+def _query(query: Query[Any, Any], params: Document, reply: Document) -> Document:
     required, in_path = params.get("required", []), placeholders(query.path)
     parameters = [
         {
@@ -170,7 +200,7 @@ def _query(query: Query[Any, Any], params: Document) -> Document:
         "security": [{"bearer": []}],
         "parameters": [*parameters, _ref("parameters", "RequestId")],
         "responses": {
-            "200": _reply(query.reply, {}),
+            "200": _reply(reply, {}),
             **_errors((*_QUERY_ERRORS, *own, *admin, *query.errors)),
         },
     }
@@ -192,11 +222,11 @@ def _page(page: PageRoute) -> Document:
     }
 
 
-def _reply(reply: type[msgspec.Struct], headers: dict[str, str]) -> Document:
+def _reply(schema: Document, headers: dict[str, str]) -> Document:
     return {
         "description": "Done",
         "headers": _headers(headers),
-        "content": {"application/json": {"schema": _ref("schemas", reply.__name__)}},
+        "content": {"application/json": {"schema": schema}},
     }
 
 
@@ -239,8 +269,13 @@ def _any_value(type_: type) -> Document:
 
 
 def _portable(schema: Any) -> Any:
-    """A schema whose patterns mean the same in JavaScript, where the end of the text is `$` alone."""
+    """A schema whose patterns mean the same in JavaScript, where the end of the text is `$` alone.
+
+    Structs that a tag tells apart are `oneOf`, which generators of clients understand better than `anyOf`.
+    """
     if isinstance(schema, dict):
+        if "discriminator" in schema:
+            schema = {"oneOf" if key == "anyOf" else key: value for key, value in schema.items()}
         return {
             key: value.replace(r"\Z", "$")
             if key == "pattern" and isinstance(value, str)

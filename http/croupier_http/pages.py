@@ -22,6 +22,10 @@ from croupier_schemas.economy import RARITIES, Tier
 NO_POSTGRES = (
     "no DATABASE_URL: no history, no strict durability, and only what Redis' own append-only file keeps"
 )
+DETERMINISTIC = (
+    "CROUPIER_DETERMINISTIC_SEED is set: every draw is known in advance, and requests may set the clock"
+)
+FORCED_RPS = "CASINO_RPS_DETERMINISTIC is set: rock, paper, scissors is not played by chance"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -58,10 +62,20 @@ class Pages:
                     "uptime_s": round(time.monotonic() - self._started_s, 3),
                     "worker_pid": os.getpid(),
                     "postgres": postgres,
-                    "warnings": [] if postgres else [NO_POSTGRES],
+                    "deterministic": self._sources.engine.injected_clock is not None,
+                    "warnings": self._warnings(),
                 }
             )
         )
+
+    def _warnings(self) -> list[str]:
+        settings = self._sources.engine.settings
+        warnings = {
+            NO_POSTGRES: self._sources.postgres is None,
+            DETERMINISTIC: bool(settings.deterministic_seed),
+            FORCED_RPS: bool(settings.rps_deterministic),
+        }
+        return [warning for warning, holds in warnings.items() if holds]
 
     async def ready(self) -> Answer:
         """Ready: a pull would succeed; `degraded` where something else would not. Raises CroupierError NOT_READY."""
@@ -91,7 +105,7 @@ class Pages:
 
     async def _pools(self) -> dict[str, dict[str, int]] | None:
         try:
-            economy = await self._sources.engine.economy()
+            economy = (await self._sources.engine.views.in_force(0)).economy
             stocks = {name: await remaining_stock(self._sources, economy, name) for name in economy.banners}
         except (CroupierError, TransportError):
             return None

@@ -8,6 +8,7 @@ from croupier.partition import PartitionError
 from croupier.settings import Settings, SettingsError
 from croupier.standalone import BelongsToPostgres, own_head
 from croupier.transport import Transport, TransportError
+from croupier_http.addresses import Addresses
 from croupier_http.auth import checked_secret
 from croupier_http.checks import RedisUnsuitable, check_redis
 from croupier_http.cors import Cors
@@ -23,6 +24,7 @@ async def preflight(settings: Settings) -> None:
     require_c_parser()
     checked_secret(settings.jwt_secret_key)
     Cors.parse(settings.cors_origins)
+    Addresses.parse(settings.trusted_proxies)
     MasterKeys.parse(settings.master_keys)
     if not settings.database_url:
         load_configured_economy(settings)

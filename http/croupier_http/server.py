@@ -37,11 +37,22 @@ def run(settings: Settings) -> int:
     try:
         with reserve_port(settings.http_host, settings.http_port) as port, _metrics_directory() as directory:
             asyncio.run(preflight(settings))
-            settings = msgspec.structs.replace(settings, http_port=port, workers=settings.workers or _cores())
+            settings = msgspec.structs.replace(settings, http_port=port, workers=_workers(settings))
             return asyncio.run(Supervisor(settings, directory).run())
     except (SettingsError, CannotServe) as error:
         sys.stderr.write(f"croupier: {error}\n")
         return EXIT_CANNOT_RUN
+
+
+def _workers(settings: Settings) -> int:
+    """How many workers to start. In deterministic mode the clock that requests set is one worker's."""
+    if not settings.deterministic_seed:
+        return settings.workers or _cores()
+    if settings.workers > 1:
+        raise SettingsError(
+            "CROUPIER_DETERMINISTIC_SEED needs CROUPIER_WORKERS=1, because requests set the clock"
+        )
+    return 1
 
 
 @contextlib.contextmanager

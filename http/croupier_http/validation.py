@@ -53,6 +53,8 @@ def _text(info: inspect.Type) -> str:
             return "true or false"
         case inspect.IntType(ge=low, le=high):
             return "an integer" + _range(low, high)
+        case inspect.FloatType(ge=low, le=high):
+            return "a number" + _range(low, high)
         case inspect.StrType(pattern=str(pattern)):
             return "a string that matches " + pattern.replace(r"\Z", "$")
         case inspect.StrType(min_length=low, max_length=high):
@@ -67,7 +69,7 @@ def _text(info: inspect.Type) -> str:
             return "an object"
 
 
-def _range(low: int | None, high: int | None) -> str:
+def _range(low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
         return f" from {low} to {high}"
     return f" of at least {low}" if low is not None else f" of at most {high}" if high is not None else ""

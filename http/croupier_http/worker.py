@@ -19,6 +19,7 @@ from croupier.engine import Engine
 from croupier.errors import CroupierError
 from croupier.query import Sources
 from croupier.settings import Settings, SettingsError
+from croupier.sweeper import keep_sweeping
 from croupier_http import logs
 from croupier_http.build import build_app
 from croupier_http.checks import CannotServe
@@ -72,6 +73,7 @@ async def run_worker(
             await _until_stopped(
                 stop,
                 keep_connected(sources.engine, economy),
+                keep_sweeping(sources.engine),
                 _keep_sampling(sampler),
                 _listen(site, sources.engine, lambda: listening(settings.http_host, site.port)),
             )
@@ -116,7 +118,7 @@ async def _listen(site: web.TCPSite, engine: Engine, listening: Callable[[], Non
             while True:
                 if engine.transport.identity is not None:
                     with contextlib.suppress(CroupierError):
-                        await engine.economy()
+                        await engine.views.in_force(0)
                         break
                 await asyncio.sleep(_FIRST_LOOK_PAUSE_S)
     await site.start()

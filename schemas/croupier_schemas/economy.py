@@ -10,13 +10,17 @@ tokens or gems.
 
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 Rarity = Literal["Legendary", "Epic", "Rare", "Common"]
 Tier = Literal["STANDARD", "PREMIUM", "VIP"]
 
 RARITIES: Final[tuple[Rarity, Rarity, Rarity, Rarity]] = ("Legendary", "Epic", "Rare", "Common")
 """Highest first. Indexes, cumulative weights and the order in which pity applies all follow this order."""
+
+Game = Literal["gacha", "crash", "slot", "rps"]
+
+GAMES: Final[tuple[Game, Game, Game, Game]] = ("gacha", "crash", "slot", "rps")
 
 TIERS: Final[tuple[Tier, Tier, Tier]] = ("STANDARD", "PREMIUM", "VIP")
 
@@ -40,6 +44,16 @@ HardPity = Annotated[int, Meta(ge=2, le=10_000)]
 SoftPityStep = Annotated[int, Meta(ge=1_000, le=PPM)]
 Stock = Annotated[int, Meta(ge=0, le=10**12)]
 DailyPulls = Annotated[int, Meta(ge=0, le=10_000)]
+# A log of so many 4-byte times is kept per player.
+CallsPerMinute = Annotated[int, Meta(ge=1, le=600)]
+CallsPerSecond = Annotated[int, Meta(ge=1, le=600)]
+# A bet times the largest multiplier stays below 2^53, so that payouts are exact.
+Bet = Annotated[int, Meta(ge=1, le=10_000_000_000)]
+GrowthPpm = Annotated[int, Meta(ge=1_000, le=PPM)]
+MaxMultiplier = Annotated[int, Meta(ge=2, le=1_000)]
+PayPercent = Annotated[int, Meta(ge=0, le=100_000)]
+WinPercent = Annotated[int, Meta(ge=100, le=200)]
+Symbol = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,32}\Z")]
 
 
 class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -145,10 +159,99 @@ Banners = Annotated[dict[BannerName, Banner], Meta(min_length=1, max_length=64)]
 class Gacha(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The gacha section: limits, prices of the legacy mode, presentation and the banners."""
 
+    enabled: bool = True
     daily_limit: DailyLimit = DailyLimit()
     legacy_cost: Cost = Cost(one=50, ten=450)
     animations: Animations = Animations()
     banners: Banners
+
+
+class Rate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many calls of one player are let through in any second, and in any 60 seconds."""
+
+    per_second: CallsPerSecond
+    per_minute: CallsPerMinute
+
+
+class GamesRate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rates of what players ask of the games, all of it together, by tier."""
+
+    STANDARD: Rate = Rate(per_second=5, per_minute=60)
+    PREMIUM: Rate = Rate(per_second=10, per_minute=120)
+    VIP: Rate = Rate(per_second=20, per_minute=240)
+
+
+class CashoutRate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rates of cash-outs by tier; counted apart, since a player who may not cash out loses the bet."""
+
+    STANDARD: Rate = Rate(per_second=20, per_minute=300)
+    PREMIUM: Rate = Rate(per_second=20, per_minute=300)
+    VIP: Rate = Rate(per_second=20, per_minute=300)
+
+
+class RateLimit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rate limits. `shadow` lets every call through and only says what `enforce` would refuse."""
+
+    mode: Literal["enforce", "shadow"] = "enforce"
+    games: GamesRate = GamesRate()
+    cashout: CashoutRate = CashoutRate()
+
+
+class Crash(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The crash game: after t seconds the multiplier is e^(growth_ppm / 10^6 * t), at most `max_multiplier`."""
+
+    enabled: bool = True
+    bet_min: Bet = 10
+    bet_max: Bet = 1_000_000
+    bet_step: Bet = 1
+    growth_ppm: GrowthPpm = 60_000
+    max_multiplier: MaxMultiplier = 1_000
+
+
+class Pays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a line pays, in percent of the whole bet: `two` equal symbols from the left, or all `three`."""
+
+    two: PayPercent = 0
+    three: PayPercent
+
+
+Reel = Annotated[tuple[Symbol, ...], Meta(min_length=3, max_length=32)]
+Reels = Annotated[tuple[Reel, ...], Meta(min_length=3, max_length=3)]
+Paytable = Annotated[dict[Symbol, Pays], Meta(min_length=1, max_length=16)]
+
+_REEL: Final[tuple[str, ...]] = (
+    "cherry", "lemon", "plum", "cherry", "bell", "lemon", "cherry", "bar", "plum", "lemon", "cherry",
+    "bell", "plum", "lemon", "cherry", "seven", "lemon", "plum", "bar", "cherry", "bell",
+)  # fmt: skip
+_PAYTABLE: Final[dict[str, Pays]] = {
+    "seven": Pays(two=200, three=20_000),
+    "bar": Pays(two=100, three=3_000),
+    "bell": Pays(two=50, three=800),
+    "plum": Pays(two=30, three=400),
+    "lemon": Pays(two=20, three=200),
+    "cherry": Pays(two=10, three=100),
+}
+
+
+class Slot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The slot machine: three reels that show three symbols each, and five lines over them."""
+
+    enabled: bool = True
+    bet_min: Bet = 100
+    bet_max: Bet = 100_000
+    bet_step: Bet = 100
+    reels: Reels = (_REEL, _REEL, _REEL)
+    paytable: Paytable = field(default_factory=_PAYTABLE.copy)
+
+
+class Rps(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rock, paper, scissors: a win pays `win_percent` of the bet, a draw gives the bet back."""
+
+    enabled: bool = True
+    bet_min: Bet = 1
+    bet_max: Bet = 100_000
+    bet_step: Bet = 1
+    win_percent: WinPercent = 194
 
 
 class Economy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,4 +259,9 @@ class Economy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     initial_tokens: Amount = 100_000
     initial_gems: Amount = 0
+    maintenance: bool = False
+    rate_limit: RateLimit = RateLimit()
     gacha: Gacha
+    crash: Crash = Crash()
+    slot: Slot = Slot()
+    rps: Rps = Rps()

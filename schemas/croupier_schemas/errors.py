@@ -40,7 +40,7 @@ _KINDS = (
         NEVER,
         ("balance", "required", "currency"),
     ),
-    ErrorKind("PAYLOAD_TOO_LARGE", 413, "The body is larger than 64 KiB.", FIX),
+    ErrorKind("PAYLOAD_TOO_LARGE", 413, "The body is larger than this address takes: mostly 64 KiB.", FIX),
     ErrorKind("UNSUPPORTED_MEDIA_TYPE", 415, "The body must be application/json.", FIX),
     ErrorKind("VALIDATION_ERROR", 422, "The request breaks a rule of its schema.", FIX, ("details",)),
     ErrorKind(
@@ -50,6 +50,27 @@ _KINDS = (
         "No: use a new key for a new request.",
     ),
     ErrorKind("PREMIUM_NOT_AVAILABLE", 422, "This banner has no price in gems.", FIX),
+    ErrorKind("CRASH_BET_ACTIVE", 409, "A crash bet is open: cash out, or wait for its end.", NEVER),
+    ErrorKind(
+        "BALANCE_CAP",
+        409,
+        "What this may pay does not fit under the largest balance.",
+        NEVER,
+        ("balance", "max"),
+    ),
+    ErrorKind("CRASH_NO_ACTIVE_BET", 404, "There is no open crash bet of that id.", NEVER),
+    ErrorKind("SESSION_NOT_FOUND", 404, "There is no such session of yours.", FIX),
+    ErrorKind("PLAYER_NOT_FOUND", 404, "There is no such player; one exists from its first command on.", FIX),
+    ErrorKind(
+        "BET_OUT_OF_RANGE", 422, "The bet is not one that this game takes.", FIX, ("min", "max", "step")
+    ),
+    ErrorKind(
+        "RATE_LIMITED",
+        429,
+        "Too many calls; the header `RateLimit` says which window is full.",
+        AFTER,
+        ("scope", "window", "limit_per_second", "limit_per_minute"),
+    ),
     ErrorKind(
         "DAILY_GACHA_LIMIT",
         429,
@@ -57,6 +78,7 @@ _KINDS = (
         "Yes: after `Retry-After`, which ends at `resets_at`.",
         ("limit", "used", "resets_at"),
     ),
+    ErrorKind("MAINTENANCE", 503, "The games are closed for maintenance; cash-outs go on.", AFTER),
     ErrorKind("GAME_DISABLED", 503, "This game is switched off for now.", AFTER),
     ErrorKind("INTERNAL", 500, "The server failed; the log has the cause under this request id.", SAME_KEY),
     ErrorKind(

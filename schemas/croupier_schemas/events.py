@@ -1,9 +1,9 @@
 """Events: what commands did, as the outbox, Postgres and every later sink hold it.
 
-A stream entry has the fields `h`, the header (msgpack), and `b`, the body: time (8 bytes), 1 where the command created
-the player (1 byte), the after-images of the command's records in the order that the header names them, then the result.
-Further fields, if any, are further after-images: `KEY` and its bytes, `KEY#FIELD` for one field of a hash, `-KEY` for a
-key that is gone.
+A stream entry has the fields `h`, the header (msgpack), and `b`, the body: time (8 bytes), bits (1 byte: 1 where the
+command created the player, 2 where a rate limit in shadow mode would have refused it), the after-images of the
+command's records in the order that the header names them, then the result. Further fields, if any, are further
+after-images: `KEY` and its bytes, `KEY#FIELD` for one field of a hash, `-KEY` for a key that is gone.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import msgspec
 
 BODY_HEAD = 9
-"""Size of what comes before the records in a body: time and `created`."""
+"""Size of what comes before the records in a body: the time, and one byte of bits."""
+BODY_CREATED, BODY_RATE_BLOCKED = 1, 2
+"""The bits: the command created the player; a rate limit in the mode `shadow` would have refused it."""
 
 SYSTEM = 0
 """The `uid` of events that no player caused."""
@@ -132,7 +134,7 @@ def decode_entry(partition: int, entry_id: bytes, fields: Sequence[bytes]) -> Ev
     return Event(
         id=EventId.of_entry(partition, entry_id),
         ts_ms=int.from_bytes(body[:8], "big"),
-        created=bool(body[8]),
+        created=bool(body[8] & BODY_CREATED),
         header=header,
         result=body[end:],
         changes=tuple(changes),

@@ -12,8 +12,18 @@ GACHA = "gacha:<uid>:<banner>"
 POOL = "pool:<banner>"
 IDEMPOTENCY = "idem:<uid>:<key>"
 ECONOMY = "economy:<version>"
+CRASH = "crash:<uid>"
+CRASH_OPEN = "crash_open"
+SESSION = "session:<uid>:<game>"
+SESSION_OPEN = "session_open"
+SWEEPER = "sweeper"
 
-PATTERNS = frozenset({HEAD, OUTBOX, OUTBOX_CLOSED, PLAYER, GACHA, POOL, IDEMPOTENCY, ECONOMY})
+PATTERNS = frozenset(
+    {
+        HEAD, OUTBOX, OUTBOX_CLOSED, PLAYER, GACHA, POOL, IDEMPOTENCY, ECONOMY,
+        CRASH, CRASH_OPEN, SESSION, SESSION_OPEN, SWEEPER,
+    }
+)  # fmt: skip
 
 
 def head(partition: int) -> str:
@@ -46,6 +56,36 @@ def pool(partition: int, banner: str) -> str:
     return f"{{{partition}}}:pool:{banner}"
 
 
+def idempotency(partition: int, uid: int, key: str) -> str:
+    """What is kept of the first call of a player under an idempotency key."""
+    return f"{{{partition}}}:idem:{uid}:{key}"
+
+
 def economy(partition: int, version: str) -> str:
     """The canonical form of one version of the economy."""
     return f"{{{partition}}}:economy:{version}"
+
+
+def crash(partition: int, uid: int) -> str:
+    """The record of a player's crash rounds (layout `crash`)."""
+    return f"{{{partition}}}:crash:{uid}"
+
+
+def crash_open(partition: int) -> str:
+    """Sorted set of the players with an open bet, by its time: where the sweeper looks. Volatile: in no event."""
+    return f"{{{partition}}}:crash_open"
+
+
+def session(partition: int, uid: int, game: str) -> str:
+    """The record of a player's session in a game (layout `session`)."""
+    return f"{{{partition}}}:session:{uid}:{game}"
+
+
+def session_open(partition: int) -> str:
+    """Sorted set of open sessions, `<uid>:<game>`, by when one that was not played since is idle. Volatile."""
+    return f"{{{partition}}}:session_open"
+
+
+def sweeper(partition: int) -> str:
+    """Which process sweeps the partition; expires when that process is gone. Volatile."""
+    return f"{{{partition}}}:sweeper"

@@ -40,9 +40,9 @@ def u8(meaning: str, *, durable: bool = True) -> Field:
     return Field(1, meaning, durable=durable)
 
 
-def u16(meaning: str) -> Field:
+def u16(meaning: str, *, durable: bool = True) -> Field:
     """An unsigned integer of 2 bytes."""
-    return Field(2, meaning)
+    return Field(2, meaning, durable=durable)
 
 
 def u32(meaning: str) -> Field:
@@ -50,9 +50,9 @@ def u32(meaning: str) -> Field:
     return Field(4, meaning)
 
 
-def u64(meaning: str) -> Field:
+def u64(meaning: str, *, durable: bool = True) -> Field:
     """An unsigned integer of 8 bytes, of which values up to `INTEGER_MAX` are used."""
-    return Field(8, meaning)
+    return Field(8, meaning, durable=durable)
 
 
 def raw(width: int, meaning: str, *, durable: bool = True) -> Field:
@@ -66,7 +66,8 @@ R = TypeVar("R", bound=msgspec.Struct)
 class Layout(Generic[R]):
     """The binary form of the record type `R`: a version byte, the durable fields, then the volatile ones.
 
-    Volatile fields never leave Redis: events, mirror and digests hold the first `durable_size` bytes only.
+    Volatile fields never leave Redis: events, mirror and digests hold the first `durable_size` bytes only. What a
+    record in Redis holds behind them, such as the log of a rate limit, is no part of the layout.
     """
 
     def __init__(self, name: str, record: type[R], version: int) -> None:

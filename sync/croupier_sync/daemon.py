@@ -126,7 +126,7 @@ class PartitionSync:
 
     async def _open_and_follow(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
         server = Server(self._transport)
-        opener = Opener(connection, self._scripts, self.projector, self._partition, self._limits.batch_max)
+        opener = Opener(connection, self._scripts, self.projector, self._partition, self._limits)
         head = await opener.open(server, await read_installation(connection))
         self._backoff.reset()
         if not head.economy:

@@ -12,6 +12,7 @@ from croupier_schemas.events import Event, EventId
 from croupier_sync.batch import apply
 from croupier_sync.errors import Alarm, Superseded
 from croupier_sync.limits import READ_PAUSE_MAX_S, READ_PAUSE_MIN_S, Limits
+from croupier_sync.once import let_keys_expire
 from croupier_sync.outbox import CursorMissing, diagnosis, read_after, trim
 from croupier_sync.pause import Backoff
 from croupier_sync.position import Position, read_position
@@ -60,6 +61,7 @@ class Follower:
                     return
                 if events:
                     position = await apply(self._connection, self._projector, position, events)
+                    await let_keys_expire(self._server, events, self._limits.kept_s)
             except Alarm:
                 await self._close(position)
                 raise

@@ -8,13 +8,15 @@ class Limits:
     """`batch_max`: events that one transaction takes. `outbox_kept`: entries that trimming leaves up to the cursor.
 
     `heartbeat_s`: seconds between two signs of life of the daemon that owns a partition. `silence_max_s`: how long
-    another one waits for such a sign before it takes the partition over.
+    another one waits for such a sign before it takes the partition over. `kept_s`: how long Redis keeps the key of what
+    is done once only, after Postgres has its event.
     """
 
     batch_max: int = 5_000
     outbox_kept: int = 10_000
     heartbeat_s: float = 1.0
     silence_max_s: float = 15.0
+    kept_s: float = 600.0
 
     @property
     def trim_every(self) -> int:

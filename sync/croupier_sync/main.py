@@ -15,7 +15,7 @@ from croupier.settings import Settings
 from croupier.transport import Transport, TransportError
 from croupier_sync.daemon import PartitionSync
 from croupier_sync.installation import check_installation
-from croupier_sync.limits import RETRY_PAUSE_MAX_S, RETRY_PAUSE_MIN_S
+from croupier_sync.limits import RETRY_PAUSE_MAX_S, RETRY_PAUSE_MIN_S, Limits
 from croupier_sync.migrations import check
 from croupier_sync.pause import Backoff
 from croupier_sync.postgres import connect, disconnect, require_durable
@@ -38,8 +38,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await _until_reached("Postgres", lambda: _check(transport, settings.database_url), stop)
         if stop.is_set():
             return
+        limits = Limits(kept_s=settings.idempotency_ttl_seconds)
         syncs = [
-            PartitionSync(transport, settings.database_url, partition, economy)
+            PartitionSync(transport, settings.database_url, partition, economy, limits)
             for partition in range(PARTITIONS)
         ]
         async with asyncio.TaskGroup() as group:

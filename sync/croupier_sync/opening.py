@@ -15,6 +15,8 @@ from croupier_schemas import keys
 from croupier_sync.batch import apply
 from croupier_sync.errors import Alarm
 from croupier_sync.installation import Installation
+from croupier_sync.limits import Limits
+from croupier_sync.once import let_keys_expire
 from croupier_sync.outbox import CursorMissing, diagnosis, read_after
 from croupier_sync.position import Position, read_position, take_epoch
 from croupier_sync.projector import Projector
@@ -26,7 +28,7 @@ ATTEMPTS_MAX = 20
 
 
 class Opener:
-    """Opens one partition. `batch_max` is the number of events that one transaction takes."""
+    """Opens one partition."""
 
     def __init__(
         self,
@@ -34,13 +36,13 @@ class Opener:
         scripts: Scripts,
         projector: Projector,
         partition: int,
-        batch_max: int,
+        limits: Limits,
     ) -> None:
         self._connection = connection
         self._scripts = scripts
         self._projector = projector
         self._partition = partition
-        self._batch_max = batch_max
+        self._limits = limits
 
     async def open(self, server: Server, installation: Installation) -> Head:
         """The head of the partition, open for this server.
@@ -74,12 +76,13 @@ class Opener:
         stream = keys.outbox_closed(self._partition)
         while True:
             try:
-                events = await read_after(server.transport, stream, position, self._batch_max)
+                events = await read_after(server.transport, stream, position, self._limits.batch_max)
             except CursorMissing:
                 raise await diagnosis(server.transport, stream, position) from None
             if not events:
                 return position
             position = await apply(self._connection, self._projector, position, events)
+            await let_keys_expire(server, events, self._limits.kept_s)
 
     async def _require_clock(self, server: Server, position: Position) -> None:
         """Times and days of events never go back."""

@@ -10,7 +10,9 @@ from croupier.economy import EconomyError, from_canonical
 from croupier.gacha.table import CompiledEconomy, compile_economy
 from croupier_schemas.events import Event, EventId
 from croupier_sync.postgres import REFUSED
-from croupier_sync.projections import PROJECTIONS, Row, canonical_economy
+from croupier_sync.projections import PROJECTIONS
+from croupier_sync.projections.economy import canonical_economy
+from croupier_sync.rows import Row
 from croupier_sync.tables import TABLES
 
 log = structlog.get_logger(__name__)

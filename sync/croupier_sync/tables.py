@@ -5,7 +5,16 @@ from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 
-from croupier_sync.projections import DailyRow, EconomyRow, HistoryRow, LedgerRow
+from croupier_sync.rows import (
+    CrashRow,
+    DailyRow,
+    EconomyRow,
+    HistoryRow,
+    LedgerRow,
+    RewardRow,
+    SessionRow,
+    StatsRow,
+)
 
 _INSERT_ECONOMIES = """
 INSERT INTO economy_versions (version, canonical)
@@ -15,6 +24,36 @@ _UPSERT_DAILY = """
 INSERT INTO gacha_daily (day, uid, tier, remaining)
 SELECT * FROM unnest($1::int[], $2::bigint[], $3::text[], $4::int[])
 ON CONFLICT (day, uid) DO UPDATE SET tier = excluded.tier, remaining = excluded.remaining
+"""
+_ADD_STATS = """
+INSERT INTO game_stats AS s
+  (uid, game_type, rounds, wins, losses, total_bet, total_win, biggest_win, last_played_at)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+  $8::bigint[], $9::timestamptz[])
+ON CONFLICT (uid, game_type) DO UPDATE SET
+  rounds = s.rounds + excluded.rounds, wins = s.wins + excluded.wins, losses = s.losses + excluded.losses,
+  total_bet = s.total_bet + excluded.total_bet, total_win = s.total_win + excluded.total_win,
+  biggest_win = greatest(s.biggest_win, excluded.biggest_win),
+  last_played_at = greatest(s.last_played_at, excluded.last_played_at)
+"""
+_UPSERT_CRASH = """
+INSERT INTO crash_sessions (external_session_id, uid, status, bet_amount, auto_cashout, cashout_multiplier,
+  crash_multiplier, payout_amount, started_at, cashed_out_at)
+SELECT id, uid, status, bet, auto_m100 / 100.0, cashout_m100 / 100.0, crash_m100 / 100.0, payout, started_at, cashed_at
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+  $8::bigint[], $9::timestamptz[], $10::timestamptz[])
+  AS r (id, uid, status, bet, auto_m100, cashout_m100, crash_m100, payout, started_at, cashed_at)
+ON CONFLICT (external_session_id) DO UPDATE SET
+  status = excluded.status, cashout_multiplier = excluded.cashout_multiplier,
+  crash_multiplier = excluded.crash_multiplier, payout_amount = excluded.payout_amount,
+  cashed_out_at = excluded.cashed_out_at
+"""
+_UPSERT_SESSIONS = """
+INSERT INTO game_sessions (session_id, uid, game_type, started_at, ended_at, rounds, bet, win)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::bigint[],
+  $7::bigint[], $8::bigint[])
+ON CONFLICT (session_id) DO UPDATE SET
+  ended_at = excluded.ended_at, rounds = excluded.rounds, bet = excluded.bet, win = excluded.win
 """
 
 Write: TypeAlias = Callable[[asyncpg.Connection, Sequence[Any]], Awaitable[None]]
@@ -44,6 +83,38 @@ async def _upsert_daily(connection: asyncpg.Connection, rows: Sequence[DailyRow]
     await connection.execute(_UPSERT_DAILY, *_columns(list(last.values())))
 
 
+async def _add_stats(connection: asyncpg.Connection, rows: Sequence[StatsRow]) -> None:
+    sums: dict[tuple[int, str], StatsRow] = {}
+    for row in rows:
+        place = row.uid, row.game_type
+        sums[place] = _added(sums[place], row) if place in sums else row
+    await connection.execute(_ADD_STATS, *_columns(list(sums.values())))
+
+
+def _added(one: StatsRow, other: StatsRow) -> StatsRow:
+    return StatsRow(
+        uid=one.uid,
+        game_type=one.game_type,
+        rounds=one.rounds + other.rounds,
+        wins=one.wins + other.wins,
+        losses=one.losses + other.losses,
+        total_bet=one.total_bet + other.total_bet,
+        total_win=one.total_win + other.total_win,
+        biggest_win=max(one.biggest_win, other.biggest_win),
+        last_played_at=max(one.last_played_at, other.last_played_at),
+    )
+
+
+async def _upsert_crash(connection: asyncpg.Connection, rows: Sequence[CrashRow]) -> None:
+    last = {row.external_session_id: row for row in rows}
+    await connection.execute(_UPSERT_CRASH, *_columns(list(last.values())))
+
+
+async def _upsert_sessions(connection: asyncpg.Connection, rows: Sequence[SessionRow]) -> None:
+    last = {row.session_id: row for row in rows}
+    await connection.execute(_UPSERT_SESSIONS, *_columns(list(last.values())))
+
+
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
@@ -53,5 +124,9 @@ TABLES: Mapping[type, Table] = {
     HistoryRow: _copy_into("game_history", HistoryRow._fields),
     LedgerRow: _copy_into("wallet_ledger", LedgerRow._fields),
     DailyRow: Table("gacha_daily", _upsert_daily),
+    StatsRow: Table("game_stats", _add_stats),
+    CrashRow: Table("crash_sessions", _upsert_crash),
+    SessionRow: Table("game_sessions", _upsert_sessions),
+    RewardRow: _copy_into("user_rewards", RewardRow._fields),
 }
 """By type of row."""

@@ -219,6 +219,22 @@ def running_up(
                     each.kill()
 
 
+@contextmanager
+def started(name: str, env: Environment) -> Iterator[None]:
+    """A command that runs until it is asked to stop, and then ends with exit code 0 and without a result."""
+    with subprocess.Popen(
+        command(name), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield
+            process.send_signal(signal.SIGTERM)
+            printed, said = process.communicate(timeout=DEADLINE_S)
+            assert (process.returncode, printed) == (0, ""), said
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
 def processes_of_directory(directory: Path) -> list[str]:
     """Command lines of the processes that were started for the data directory."""
     found = []

@@ -1,10 +1,6 @@
 """The commands that need no running `croupier up`."""
 
 import json
-import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -12,12 +8,14 @@ import pytest
 
 from croupier.economy import load_economy, version
 from croupier_cli.main import main
-from tests.cli.support import DEADLINE_S, ask, command, croupier, environment, free_port, is_free
+from tests.cli.support import DEADLINE_S, ask, croupier, environment, free_port, is_free, started
 from tests.embedded.support import wait_until
 
 COMMANDS = (
     ["up"], ["serve"], ["sync"], ["migrate"], ["token"], ["openapi"],
-    ["economy", "check"], ["economy", "show"], ["economy", "push"], ["player", "show"],
+    ["economy", "check"], ["economy", "show"], ["economy", "diff"], ["economy", "push"], ["economy", "history"],
+    ["economy", "rollback"], ["economy", "simulate"], ["game", "enable"], ["game", "disable"],
+    ["maintenance", "on"], ["maintenance", "off"], ["pool", "add"], ["player", "show"],
 )  # fmt: skip
 SECRETS = {"JWT_SECRET_KEY": "0123456789abcdef0123456789abcdef", "CROUPIER_MASTER_KEYS": f"1:{'ab' * 32}"}
 
@@ -53,6 +51,17 @@ def test_given_no_command_then_every_command_is_listed_with_what_it_does(
         ["token", "--user", "42", "--tier", "GOLD"],
         ["token", "--user", "42", "--ttl", "0"],
         ["economy", "check"],
+        ["economy", "diff"],
+        ["economy", "history", "--limit", "0"],
+        ["economy", "simulate", "economy.toml"],
+        ["economy", "simulate", "economy.toml", "--pulls", "0"],
+        ["economy", "simulate", "economy.toml", "--pulls", "10000001"],
+        ["game", "disable", "chess"],
+        ["pool", "add", "festival", "Legendary", "0"],
+        ["pool", "add", "festival", "Legendary", "-5"],
+        ["pool", "add", "festival", "Legendary", "1000000000001"],
+        ["pool", "add", "festival", "Mythical", "1"],
+        ["pool", "add", "festival", "Legendary", "1", "--reason", "two\nlines"],
         ["player", "show", "me"],
     ],
     ids=" ".join,
@@ -84,6 +93,12 @@ def test_given_no_secret_anywhere_when_token_then_refused(directory: Path) -> No
         (["sync"], {"REDIS_URL": "redis://127.0.0.1"}, "DATABASE_URL"),
         (["migrate"], {}, "DATABASE_URL"),
         (["economy", "show"], {}, "REDIS_URL"),
+        (["economy", "diff", "0" * 64], {}, "REDIS_URL"),
+        (["economy", "history"], {}, "REDIS_URL and DATABASE_URL"),
+        (["economy", "rollback"], {"REDIS_URL": "redis://127.0.0.1"}, "DATABASE_URL"),
+        (["game", "disable", "slot"], {"DATABASE_URL": "postgresql://127.0.0.1"}, "REDIS_URL"),
+        (["maintenance", "on"], {}, "REDIS_URL and DATABASE_URL"),
+        (["pool", "add", "festival", "Epic", "1"], {}, "REDIS_URL and DATABASE_URL"),
         (["player", "show", "42"], {}, "REDIS_URL"),
     ],
 )
@@ -168,24 +183,8 @@ def test_given_the_parts_run_by_themselves_then_a_pull_works_and_each_ends_with_
         except OSError:
             return False
 
-    with _started("sync", env), _started("serve", env):
+    with started("sync", env), started("serve", env):
         wait_until(ready, DEADLINE_S)
         pulled = ask(f"http://127.0.0.1:{port}/api/games/gacha/pull", token, {"count": 1})
         assert pulled["balance"] == 95_000
     assert is_free(port)
-
-
-@contextmanager
-def _started(name: str, env: dict[str, str]) -> Iterator[None]:
-    """A command that runs until it is asked to stop, and then ends with exit code 0 and without a result."""
-    with subprocess.Popen(
-        command(name), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            yield
-            process.send_signal(signal.SIGTERM)
-            printed, said = process.communicate(timeout=DEADLINE_S)
-            assert (process.returncode, printed) == (0, ""), said
-        finally:
-            if process.poll() is None:
-                process.kill()

@@ -18,7 +18,7 @@ def test_given_the_page_then_it_lists_exactly_the_settings_that_there_are() -> N
 
 def test_given_the_page_then_it_lists_exactly_the_commands_that_there_are() -> None:
     table = PAGE.partition("\n## ")[0]
-    commands = re.findall(r"^\| `([a-z]+(?: (?:check|show|push))?)[^|]*` \|", table, re.MULTILINE)
+    commands = re.findall(r"^\| `([a-z]+(?: [a-z]+)?)(?: [^|]*)?` \|", table, re.MULTILINE)
     existing = set()
     for name in app:
         if not name.startswith("-"):

@@ -67,6 +67,7 @@ def test_given_a_bad_economy_file_when_up_then_refused(
         ("CROUPIER_WORKERS", "-1", "CROUPIER_WORKERS"),
         ("CROUPIER_DAY_ZONE", "Mars/Olympus", "CROUPIER_DAY_ZONE"),
         ("CROUPIER_CORS_ORIGINS", "nonsense", "CROUPIER_CORS_ORIGINS"),
+        ("CROUPIER_TRUSTED_PROXIES", "nonsense", "CROUPIER_TRUSTED_PROXIES"),
         ("CROUPIER_HTTP_HOST", "192.0.2.1", "192.0.2.1"),
         ("CROUPIER_MASTER_KEYS", "x", "CROUPIER_MASTER_KEYS"),
         ("JWT_SECRET_KEY", "short", "JWT_SECRET_KEY"),

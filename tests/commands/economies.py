@@ -31,10 +31,13 @@ def banner(**settings: Any) -> Settings:
 def economy(
     banners: dict[str, Settings] | None = None, *, daily_limit: int = 10_000, **settings: Any
 ) -> Economy:
-    """An economy with these banners (default: "main" as `banner()` makes it); `settings` are those of its top level."""
+    """An economy with these banners (default: "main" as `banner()` makes it); `settings` are those of its top level.
+
+    Rate limits are in shadow mode, because the clock of the tests stands still."""
     limits = dict.fromkeys(("STANDARD", "PREMIUM", "VIP"), daily_limit)
     gacha = {"daily_limit": limits, "banners": banners or {"main": banner()}} | settings.pop("gacha", {})
-    return parse_economy(json.dumps({"gacha": gacha} | settings).encode(), "json")
+    unlimited = {"rate_limit": {"mode": "shadow"}}
+    return parse_economy(json.dumps({"gacha": gacha} | unlimited | settings).encode(), "json")
 
 
 def main(daily_limit: int = 10_000, **settings: Any) -> Economy:

@@ -9,15 +9,15 @@ import pytest
 from croupier.economy import version
 from croupier.errors import CroupierError
 from croupier.fairness.queries import FAIRNESS, RECEIPT, ReceiptParams
-from croupier_schemas.fairness import ReceiptReply
+from croupier_schemas.fairness import GachaReceipt, ReceiptReply
 from tests.commands.conftest import OpenWorld
 from tests.commands.economies import certain, main
 from tests.commands.world import MASTER_KEY, World, caller, encoded
 from tests.model.fairness import server_seed
 
 
-async def receipt(world: World, event_id: str, uid: int = 1, role: str = "user") -> ReceiptReply:
-    reply: ReceiptReply = await world.ask(RECEIPT, caller(uid, role=role), ReceiptParams(event_id))
+async def receipt(world: World, event_id: str, uid: int = 1, role: str = "user") -> GachaReceipt:
+    reply: GachaReceipt = await world.ask(RECEIPT, caller(uid, role=role), ReceiptParams(event_id))
     return reply
 
 

@@ -212,7 +212,7 @@ async def test_given_a_record_without_its_tail_when_the_next_commands_come_then_
         await command(1)
         (event,) = (await world.events())[-1:]
         assert not event.created
-        assert len(await world.transport.call("GET", keys.player(P, 1))) == PLAYER.size  # type: ignore[arg-type]
+        assert (await world.existing_player(1)).seeded == 1
 
     pulls = await world.events("gacha.pulled")
     commitments = {PLAYER.unpack(event.changes[0].value or b"").commitment.hex() for event in pulls}

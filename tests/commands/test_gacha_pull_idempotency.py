@@ -79,8 +79,8 @@ async def test_given_a_used_key_when_the_request_leaves_out_defaults_then_it_is_
     world = await open_world(economy({"standard": banner()}))
     spelled_out = GachaPull(count=1, banner="standard", use_premium_currency=False)
 
-    first, _ = await world.engine.execute(PULL, caller(1, key=KEY), GachaPull())
-    second, replayed = await world.engine.execute(PULL, caller(1, key=KEY), spelled_out)
+    first = (await world.engine.execute(PULL, caller(1, key=KEY), GachaPull())).reply
+    second, replayed, _ = await world.engine.execute(PULL, caller(1, key=KEY), spelled_out)
 
     assert replayed and encoded(second) == encoded(first)
 

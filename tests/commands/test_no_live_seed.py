@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 import structlog
 
+from croupier.crash.current import CURRENT
 from croupier.errors import CroupierError
 from croupier.fairness.queries import FAIRNESS, RECEIPT, ReceiptParams
 from croupier.gacha.queries import STATS
 from croupier.settings import Settings
 from croupier.wallet import WALLET
 from croupier_schemas.records import PLAYER
+from tests.commands.bets import play as play_rps
+from tests.commands.bets import spin
 from tests.commands.conftest import OpenWorld
+from tests.commands.crash_rounds import bet, cash_out
 from tests.commands.economies import banner, economy
 from tests.commands.world import MASTER_KEY, World, caller, encoded
 from tests.model.fairness import INSTALLATION, server_seed
@@ -30,22 +34,29 @@ def traces(secret: str) -> list[bytes]:
 
 
 async def play(world: World) -> list[bytes]:
-    """Pulls, rotations, refusals, replays and queries of several players; everything that was answered."""
+    """All games, rotations, refusals, replays and queries of several players; everything that was answered."""
     said: list[bytes] = []
     for turn in range(3):
         for uid in UIDS:
             pulled = await world.pull(uid, 10, key=f"pull-{turn}")
             said += [encoded(pulled), encoded(await world.pull(uid, 10, key=f"pull-{turn}"))]
-            try:
-                await world.pull(uid, banner="dear")
-            except CroupierError as error:
-                said.append(repr((error, error.fields)).encode())
+            opened = await bet(world, uid)
+            others: list[Any] = [await spin(world, uid), await play_rps(world, uid), opened]
+            said += [encoded(reply) for reply in others]
+            for refused in (world.pull(uid, banner="dear"), world.rotate(uid)):  # the bet is open
+                try:
+                    await refused
+                except CroupierError as error:
+                    said.append(repr((error, error.fields)).encode())
+            if uid % 2 or turn < 2:  # the others' last bet stays open
+                said.append(encoded(await cash_out(world, uid, opened.game_id)))
             if uid % 2:
                 said.append(encoded(await world.rotate(uid, f"turn-{turn}", key=f"rotate-{turn}")))
-            for query in (FAIRNESS, STATS, WALLET):
+            for query in (FAIRNESS, STATS, WALLET, CURRENT):
                 said.append(encoded(await world.ask(query, caller(uid))))
-            params = ReceiptParams(pulled.receipt.event_id)
-            said.append(encoded(await world.ask(RECEIPT, caller(uid), params)))
+            for reply in (pulled, *others):
+                params = ReceiptParams(reply.receipt.event_id)
+                said.append(encoded(await world.ask(RECEIPT, caller(uid), params)))
     return said
 
 
@@ -72,6 +83,9 @@ async def everything_but_volatile(world: World) -> list[bytes]:
             case b"hash":
                 fields: Any = await world.transport.call("HGETALL", name)
                 found += fields
+            case b"zset":
+                members: Any = await world.transport.call("ZRANGE", name, 0, -1)
+                found += members
             case b"stream":
                 entries: Any = await world.transport.call("XRANGE", name, "-", "+")
                 found += [part for _, fields in entries for part in fields]

@@ -3,8 +3,6 @@ Redis holds."""
 
 import datetime
 import hashlib
-import itertools
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -16,17 +14,18 @@ import croupier_lua
 from croupier import partition
 from croupier.command import Caller
 from croupier.economy import canonical, version
-from croupier.engine import Engine
+from croupier.engine import Engine, argument_order
 from croupier.errors import CroupierError
 from croupier.fairness.rotate import ROTATE
 from croupier.frame import Frame
 from croupier.gacha.pull import PULL
 from croupier.gacha.table import compile_banner
+from croupier.op_id import OpIds
 from croupier.query import NoParams, Query, Sources
 from croupier.settings import Settings
 from croupier.transport import Transport
 from croupier_schemas import keys
-from croupier_schemas.economy import Economy, Tier
+from croupier_schemas.economy import BALANCE_MAX, Economy, Tier
 from croupier_schemas.events import Event, EventHeader, decode_entry, encode_header
 from croupier_schemas.fairness import FairnessRotate, FairnessRotateReply
 from croupier_schemas.gacha import GachaPull, GachaPullReply
@@ -46,7 +45,8 @@ def at(text: str) -> int:
 NOON_MS = at("2026-03-10T12:00:00+09:00")
 TODAY = at("2026-03-10T00:00:00Z") // 86_400_000
 
-_op_ids = itertools.count(1)
+# Later than any clock of these tests, so that no attempt's time is over unless a test says when it was made.
+_op_ids = OpIds(lambda: at("2100-01-01T00:00:00Z"))
 
 
 @dataclass
@@ -70,7 +70,7 @@ class DayArguments(NamedTuple):
 def caller(
     uid: int, *, tier: Tier = "STANDARD", key: str = "", role: str = "user", op_id: bytes | None = None
 ) -> Caller:
-    return Caller(uid, tier, role, op_id or struct.pack(">QQ", 0, next(_op_ids)), key)
+    return Caller(uid, tier, role, op_id or _op_ids.new(), key)
 
 
 def encoded(reply: msgspec.Struct) -> bytes:
@@ -184,13 +184,14 @@ class World:
     ) -> tuple[GachaPullReply, bool]:
         """A pull, and whether its reply is a replay."""
         request = GachaPull(1 if count == 1 else 10, banner, gems)
-        return await (engine or self.engine).execute(PULL, caller(uid, tier=tier, key=key), request)
+        outcome = await (engine or self.engine).execute(PULL, caller(uid, tier=tier, key=key), request)
+        return outcome.reply, outcome.replayed
 
     async def rotate(
         self, uid: int, client_seed: str | None = None, *, key: str = "", engine: Engine | None = None
     ) -> FairnessRotateReply:
         asked = caller(uid, key=key)
-        return (await (engine or self.engine).execute(ROTATE, asked, FairnessRotate(client_seed)))[0]
+        return (await (engine or self.engine).execute(ROTATE, asked, FairnessRotate(client_seed))).reply
 
     async def refused(self, awaitable: Any) -> CroupierError:
         """The error of a command, which must leave every byte in Redis as it was."""
@@ -220,15 +221,18 @@ class World:
     ) -> Any:
         """What `gacha.pull` answers to a caller who believes in this fence and this day."""
         script, banner = self.engine.scripts["gacha.pull"], compile_banner(self.economy.gacha.banners["main"])
-        names = script.key_names(P, fence=fence, uid=str(uid), key="", banner="main")
+        names = script.key_names(P, fence=fence, uid=str(uid), key="", banner="main", game="gacha")
         header = EventHeader(
             "gacha.pulled", uid, "STANDARD", b"\0" * 16, "", b"", bytes.fromhex(version(self.economy)),
             croupier_lua.RULES, records=tuple((names[i], size) for i, size in script.states),
         )  # fmt: skip
         seed = self.engine.master_keys.seed(INSTALLATION, uid, 1).packed(tokens=100, gems=0)
-        frame = Frame(clock_ms + 2_000, clock_ms, 600_000, b"", 0, seed, f"{epoch}-*", encode_header(header))
+        frame = Frame(
+            clock_ms + 2_000, clock_ms, 600_000, b"", 0, 600, 600, 0, seed, BALANCE_MAX, 1, 3_600_000, f"{epoch}-*",
+            encode_header(header),
+        )  # fmt: skip
         own = (1, 0, 0, daily_limit, *(days or DayArguments()), banner.table, banner.soft, banner.choices)
-        return await self.transport.run(script, names, script.argv(*frame, *own))
+        return await self.transport.run(script, names, script.argv(*argument_order(script)(frame + own)))
 
     # What Redis holds.
 
@@ -260,15 +264,16 @@ class World:
         client_seed = str(uid).encode()
         beginnings = Player(
             0, 100_000, 0, 0, 0, 0, 0, 1, 1, self.engine.master_keys.seed(INSTALLATION, uid, 1).commitment,
-            len(client_seed), client_seed.ljust(32, b"\0"), 0, b"", b"",
+            len(client_seed), client_seed.ljust(32, b"\0"), 0, 0, 0, 0, 0, 0, 0, b"", b"",
         )  # fmt: skip
         record = PLAYER.pack_durable(replace(beginnings, **fields))
         await self.transport.call("SET", keys.player(P, uid), record)
 
     async def change_player(self, uid: int, **fields: Any) -> None:
         """Change fields of a player's record, and leave the others, the pads included."""
-        player = await self.existing_player(uid)
-        await self.transport.call("SET", keys.player(P, uid), PLAYER.pack(replace(player, **fields)))
+        record: Any = await self.transport.call("GET", keys.player(P, uid))
+        changed = PLAYER.pack(replace(PLAYER.unpack(record), **fields)) + record[PLAYER.size :]
+        await self.transport.call("SET", keys.player(P, uid), changed)
 
     async def put_gacha(self, uid: int, banner: str = "main", **fields: int) -> None:
         """Give a player this history on a banner."""

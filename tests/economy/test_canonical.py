@@ -10,12 +10,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from croupier.economy import EconomyError, canonical, from_canonical, load_economy, parse_economy, version
-from croupier_schemas.economy import RARITIES, Economy
-from tests.economy.documents import ITEMS, WEIGHTS, Document, economy_of, to_toml
+from croupier_schemas.economy import RARITIES, TIERS, Economy, Slot
+from tests.economy.documents import (
+    ITEMS,
+    WEIGHTS,
+    Document,
+    economy_document,
+    economy_of,
+    to_toml,
+    with_value,
+)
 
 # Changing these two changes the version of every economy there is. It must not happen by accident.
+GOLDEN_REEL = (
+    b'["cherry","lemon","plum","cherry","bell","lemon","cherry","bar","plum","lemon","cherry",'
+    b'"bell","plum","lemon","cherry","seven","lemon","plum","bar","cherry","bell"]'
+)
 GOLDEN_CANONICAL = (
-    b'{"gacha":{"animations":{"Common":"common","Epic":"epic","Legendary":"legendary","Rare":"rare"},'
+    b'{"crash":{"bet_max":1000000,"bet_min":10,"bet_step":1,"enabled":true,"growth_ppm":60000,'
+    b'"max_multiplier":1000},'
+    b'"gacha":{"animations":{"Common":"common","Epic":"epic","Legendary":"legendary","Rare":"rare"},'
     b'"banners":{"main":{"cost_gems":null,"cost_tokens":{"one":5000,"ten":50000},"enabled":true,"items":{'
     b'"Common":[{"featured":false,"id":"chip","weight":1}],"Epic":[{"featured":false,"id":"dice","weight":1}],'
     b'"Legendary":[{"featured":true,"id":"crown","weight":3},{"featured":false,"id":"roulette","weight":1}],'
@@ -23,10 +37,21 @@ GOLDEN_CANONICAL = (
     b'"Legendary":{"hard":90,"soft":null},"Rare":null},"rate_up":null,'
     b'"stock":{"Epic":null,"Legendary":null,"Rare":null},'
     b'"weights_ppm":{"Common":700000,"Epic":60000,"Legendary":10000,"Rare":230000}}},'
-    b'"daily_limit":{"PREMIUM":5,"STANDARD":3,"VIP":5},"legacy_cost":{"one":50,"ten":450}},'
-    b'"initial_gems":0,"initial_tokens":100000}'
+    b'"daily_limit":{"PREMIUM":5,"STANDARD":3,"VIP":5},"enabled":true,"legacy_cost":{"one":50,"ten":450}},'
+    b'"initial_gems":0,"initial_tokens":100000,"maintenance":false,'
+    b'"rate_limit":{"cashout":{"PREMIUM":{"per_minute":300,"per_second":20},'
+    b'"STANDARD":{"per_minute":300,"per_second":20},"VIP":{"per_minute":300,"per_second":20}},'
+    b'"games":{"PREMIUM":{"per_minute":120,"per_second":10},"STANDARD":{"per_minute":60,"per_second":5},'
+    b'"VIP":{"per_minute":240,"per_second":20}},"mode":"enforce"},'
+    b'"rps":{"bet_max":100000,"bet_min":1,"bet_step":1,"enabled":true,"win_percent":194},'
+    b'"slot":{"bet_max":100000,"bet_min":100,"bet_step":100,"enabled":true,"paytable":{'
+    b'"bar":{"three":3000,"two":100},"bell":{"three":800,"two":50},"cherry":{"three":100,"two":10},'
+    b'"lemon":{"three":200,"two":20},"plum":{"three":400,"two":30},"seven":{"three":20000,"two":200}},'
+    b'"reels":[' + b",".join([GOLDEN_REEL] * 3) + b"]}}"
 )
-GOLDEN_VERSION = "7f284add411cb7f13e24aaae88b4095dc43e81fc590c4b3920619244557e421e"
+GOLDEN_VERSION = "7dc41598b96de82e829192026be37f1accc9557ca2813ca8e7ffd24a741d6223"
+
+PAYTABLE = Slot().paytable
 
 # A busy machine generates examples slowly, which says nothing about the code.
 PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -61,6 +86,18 @@ def pity_rules() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({"hard": st.integers(51, 10_000), "soft": st.none() | soft})
 
 
+def rate_limits() -> st.SearchStrategy[Document]:
+    rate = st.fixed_dictionaries({"per_second": st.integers(1, 60), "per_minute": st.integers(60, 600)})
+    rates = st.fixed_dictionaries({}, optional=dict.fromkeys(TIERS, rate))
+    return st.fixed_dictionaries({"mode": st.sampled_from(["enforce", "shadow"])}, optional={"games": rates})
+
+
+def bets(step: int) -> st.SearchStrategy[Document]:
+    low, high = st.integers(1, 50), st.integers(50, 10**6)
+    limits = {"bet_min": low.map(lambda each: each * step), "bet_max": high.map(lambda each: each * step)}
+    return st.fixed_dictionaries({"enabled": st.booleans(), **limits})
+
+
 def documents() -> st.SearchStrategy[Document]:
     amounts = st.integers(0, 999_999_999_999_999)
     costs = st.fixed_dictionaries({"one": amounts, "ten": amounts})
@@ -80,7 +117,17 @@ def documents() -> st.SearchStrategy[Document]:
     gacha = st.fixed_dictionaries(
         {"banners": st.dictionaries(names, banner, min_size=1, max_size=3)}, optional={"legacy_cost": costs}
     )
-    return st.fixed_dictionaries({"gacha": gacha}, optional={"initial_tokens": amounts})
+    return st.fixed_dictionaries(
+        {"gacha": gacha},
+        optional={
+            "initial_tokens": amounts,
+            "maintenance": st.booleans(),
+            "rate_limit": rate_limits(),
+            "crash": bets(step=1),
+            "slot": bets(step=100),
+            "rps": bets(step=1),
+        },
+    )
 
 
 def reversed_keys(value: Any) -> Any:
@@ -162,6 +209,33 @@ def test_given_a_default_written_out_when_parsed_then_the_version_is_the_same(se
 )
 def test_given_an_economy_that_differs_when_parsed_then_the_version_differs(settings_: Document) -> None:
     assert version(economy_of(**settings_)) != version(economy_of())
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "same"),
+    [
+        (("maintenance",), False, True),
+        (("maintenance",), True, False),
+        (("rate_limit",), {"games": {"VIP": {"per_second": 20, "per_minute": 240}}}, True),
+        (("rate_limit", "mode"), "shadow", False),
+        (("crash",), {"bet_min": 10}, True),
+        (("crash", "enabled"), False, False),
+        (
+            ("slot", "paytable"),
+            {symbol: msgspec.to_builtins(pays) for symbol, pays in PAYTABLE.items()},
+            True,
+        ),
+        (("slot", "paytable"), {symbol: {"three": pays.three} for symbol, pays in PAYTABLE.items()}, False),
+        (("rps",), {}, True),
+        (("rps", "win_percent"), 195, False),
+    ],
+)
+def test_given_a_setting_of_the_other_sections_when_parsed_then_only_a_change_changes_the_version(
+    path: tuple[str, ...], value: object, same: bool
+) -> None:
+    changed = parse_json(with_value(economy_document(), path, value))
+
+    assert (version(changed) == GOLDEN_VERSION) is same
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ BAD_VALUES: list[tuple[tuple[str | int, ...], object, str, str]] = [
     ((*MAIN, "items", "Epic"), {"id": "dice"}, "gacha.banners.main.items.Epic", "a list of at most 64"),
     ((*MAIN, "items", "Epic", 0), "dice", "gacha.banners.main.items.Epic[0]", "keys id, weight, featured"),
     ((*MAIN, "items", "Epic", 0, "featured"), 0, "gacha.banners.main.items.Epic[0].featured", "got 0"),
-    (("gacha",), 5, "gacha", "a table with the keys daily_limit, legacy_cost, animations, banners"),
+    (("gacha",), 5, "gacha", "a table with the keys enabled, daily_limit, legacy_cost, animations, banners"),
     # Names
     ((*MAIN, "items", "Epic", 0, "id"), "", "gacha.banners.main.items.Epic[0].id", "[a-z0-9_-]{1,64}"),
     ((*MAIN, "items", "Epic", 0, "id"), "Dice", "gacha.banners.main.items.Epic[0].id", 'got "Dice"'),
@@ -87,7 +87,7 @@ BAD_VALUES: list[tuple[tuple[str | int, ...], object, str, str]] = [
         "unknown key",
     ),
     # Keys
-    (("speed",), 1, "speed", "unknown key; allowed: initial_tokens, initial_gems, gacha"),
+    (("speed",), 1, "speed", "unknown key; allowed: initial_tokens, initial_gems, maintenance"),
     (("gacha", "daily_limit", "GOLD"), 9, "gacha.daily_limit.GOLD", "allowed: STANDARD, PREMIUM, VIP"),
     (("gacha", "animations", "Mythic"), "m", "gacha.animations.Mythic", "unknown key"),
     ((*MAIN, "wieghts"), 1, "gacha.banners.main.wieghts", "unknown key; allowed: enabled, cost_tokens"),

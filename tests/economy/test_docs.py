@@ -1,18 +1,28 @@
 """The operator's page and the default file say what the code does."""
 
+import math
 import re
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from msgspec import inspect
 
+from croupier.crash.queries import ODDS as CRASH_ODDS
 from croupier.economy import load_economy, parse_economy
+from croupier.economy.check import find_problems
 from croupier.gacha.odds import disclose
 from croupier.gacha.pity import draw_weights
+from croupier.gacha.queries import ODDS as GACHA_ODDS
+from croupier.query import Query
+from croupier.rps.queries import ODDS as RPS_ODDS
+from croupier.slot.machine import LINES, analyse
+from croupier.slot.queries import ODDS as SLOT_ODDS
 from croupier_schemas.economy import RARITIES, TIERS, Economy
+from tests.economy.documents import ITEMS, economy_document, economy_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "economy.md").read_text(encoding="utf-8")
 DEFAULT_FILE = resources.files("croupier.economy").joinpath("default.toml").read_text(encoding="utf-8")
@@ -50,8 +60,10 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_given_the_economy_types_when_listed_then_there_are_settings_to_document() -> None:
-    assert len(SETTINGS) == 21
+    assert len(SETTINGS) == 46
     assert "gacha.banners.<name>.pity.<rarity>.soft.step_ppm" in SETTINGS
+    assert "rate_limit.games.<tier>.per_second" in SETTINGS
+    assert "slot.paytable.<name>.three" in SETTINGS
 
 
 @pytest.mark.parametrize("path", SETTINGS)
@@ -63,10 +75,39 @@ def test_given_a_setting_when_the_page_is_read_then_its_row_states_the_bounds_in
             assert f"| {low:,} to {high:,}" in row
         case inspect.StrType(pattern=str(pattern)):
             assert f"| 1 to {pattern.partition(',')[2].partition('}')[0]} characters of `a-z 0-9 _ -`" in row
+        case inspect.LiteralType(values=values):
+            assert all(f"`{value}`" in row for value in values if value not in RARITIES)
+
+
+@pytest.mark.parametrize("section", ["crash", "slot", "rps"])
+def test_given_a_game_when_its_rows_are_read_then_the_last_cell_is_the_default_in_force(section: str) -> None:
+    settings = msgspec.to_builtins(getattr(economy_of(), section))
+    single = {name: value for name, value in settings.items() if isinstance(value, int)}
+
+    assert {"enabled", "bet_min", "bet_max", "bet_step"} <= single.keys()
+    for name, value in single.items():
+        (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{section}.{name}` |")]
+        shown = f"`{str(value).lower()}`" if isinstance(value, bool) else f"{value:,}"
+        assert row.endswith(f"| {shown} |")
+
+
+@pytest.mark.parametrize("scope", ["games", "cashout"])
+@pytest.mark.parametrize("window", ["per_second", "per_minute"])
+def test_given_a_rate_limit_when_its_row_is_read_then_it_states_the_defaults_in_force(
+    scope: str, window: str
+) -> None:
+    rates = getattr(economy_of().rate_limit, scope)
+    values = [getattr(getattr(rates, tier), window) for tier in TIERS]
+
+    start = f"| `rate_limit.{scope}.<tier>.{window}` |"
+    (row,) = [line for line in PAGE.splitlines() if line.startswith(start)]
+    assert row.split("|")[5].strip().startswith(", ".join(map(str, dict.fromkeys(values))))
 
 
 def test_given_the_table_of_settings_when_compared_then_it_has_no_setting_that_does_not_exist() -> None:
-    documented = re.findall(r"^\| `((?:initial|gacha)[^`]*)` \|", PAGE, re.MULTILINE)
+    documented = re.findall(
+        r"^\| `((?:initial|maintenance|rate_limit|gacha|crash|slot|rps)\b[^`= ]*)` \|", PAGE, re.MULTILINE
+    )
 
     known = "\n".join(SETTINGS)
     assert all(path in known for path in documented)
@@ -101,9 +142,66 @@ def test_given_the_long_run_table_on_the_page_when_recomputed_then_each_row_is_r
         assert [each.expected_draws for each in long_runs if each] == expected
 
 
+def test_given_the_crash_table_on_the_page_when_recomputed_then_each_time_is_right() -> None:
+    growth_per_second = load_economy().crash.growth_ppm / 1_000_000
+    table = rows("| multiplier | reached after (s) |")
+
+    assert len(table) == 5
+    for multiplier, seconds in table:
+        assert seconds == f"{math.log(float(multiplier)) / growth_per_second:.2f}"
+
+
+def test_given_the_lines_and_symbols_on_the_page_when_compared_then_they_are_those_of_the_default_machine() -> (
+    None
+):
+    slot = load_economy().slot
+
+    assert [tuple(map(int, row)) for row in rows("| line | reel 1 | reel 2 | reel 3 |")] == [
+        (number, *line) for number, line in enumerate(LINES)
+    ]
+    table = rows("| symbol | of 21 stops | `two` | `three` |")
+    assert {symbol for symbol, *_ in table} == slot.paytable.keys()
+    for symbol, *numbers in table:
+        pays = slot.paytable[symbol]
+        assert [list(map(int, numbers))] * 3 == [
+            [reel.count(symbol), pays.two, pays.three] for reel in slot.reels
+        ]
+
+
+def test_given_the_figures_of_the_slot_machine_on_the_page_when_recomputed_then_they_are_right() -> None:
+    slot = load_economy().slot
+    analysis = analyse(slot)
+    text = " ".join(PAGE.split())
+
+    rtp, hits = analysis.rtp, analysis.hit_frequency
+    assert f"this machine pays exactly {rtp} of the bets: an RTP of {float(100 * rtp):.2f} %" in text
+    assert f"{hits.numerator} of {hits.denominator} spins, {float(100 * hits):.2f} %, pay something" in text
+    assert f"the best one pays {analysis.percent_max // 100} times the bet" in text
+    assert analysis.percent_max % 100 == 0
+    assert f"all 21³ = {math.prod(len(reel) for reel in slot.reels):,} spins" in text
+
+
+@pytest.mark.parametrize("query", [GACHA_ODDS, CRASH_ODDS, SLOT_ODDS, RPS_ODDS], ids=lambda query: query.name)
+def test_given_a_query_for_odds_when_the_page_is_read_then_it_names_the_path(query: Query[Any, Any]) -> None:
+    assert f"`GET {query.path}" in PAGE
+
+
+def test_given_the_problems_shown_on_the_page_when_made_then_they_are_reported_in_these_words() -> None:
+    document = economy_document(
+        items=ITEMS | {"Epic": [{"id": "a"}, {"id": "b"}, {"id": "c", "weight": 0}]},
+    )
+    document["gacha"]["banners"] = {"standard": document["gacha"]["banners"]["main"]}
+    document["gacha"]["banners"]["other"] = economy_document()["gacha"]["banners"]["main"]
+    document["slot"] = {"bet_max": 1_050}
+
+    shown = {str(problem) for problem in find_problems(document)}
+
+    assert shown and all(f"\n{line}\n" in PAGE for line in shown)
+
+
 def test_given_the_default_file_when_read_then_it_explains_every_setting_and_states_its_bounds() -> None:
     for path, node in SETTINGS.items():
-        name = path.removesuffix(".<rarity>").removesuffix(".<tier>").rpartition(".")[2]
+        name = path.replace("[]", "").removesuffix(".<rarity>").removesuffix(".<tier>").rpartition(".")[2]
         assert name in DEFAULT_FILE, path
         if isinstance(node, inspect.IntType):
             assert f"{node.ge:_} to {node.le:_}" in DEFAULT_FILE, path
@@ -117,6 +215,10 @@ def test_given_the_default_file_when_all_that_has_a_default_is_removed_then_the_
 
     economy = parse_economy(msgspec.json.encode({"gacha": {"banners": minimal}}), "json")
 
+    assert economy.rate_limit == load_economy().rate_limit
+    assert (economy.crash, economy.rps) == (load_economy().crash, load_economy().rps)
+    assert economy.slot == load_economy().slot
+    assert (economy.maintenance, economy.gacha.enabled) == (False, True)
     assert economy.gacha.daily_limit == load_economy().gacha.daily_limit
     assert economy.gacha.legacy_cost == load_economy().gacha.legacy_cost
     assert economy.gacha.animations == load_economy().gacha.animations

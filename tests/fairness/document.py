@@ -23,9 +23,9 @@ def rows(kind: str) -> list[dict[str, str]]:
     return [dict(zip(head, line, strict=True)) for line in lines]
 
 
-def receipts() -> list[dict[str, Any]]:
-    """The example receipts."""
-    return [json.loads(block) for block in vectors("receipt")]
+def receipts(kind: str = "receipt") -> list[dict[str, Any]]:
+    """The example receipts of this kind; those of pulls have no other name."""
+    return [json.loads(block) for block in vectors(kind)]
 
 
 def server_seed() -> str:

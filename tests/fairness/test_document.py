@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from croupier.fairness import verify
-from croupier_schemas.fairness import ReceiptReply
+from croupier.fairness import rolls as product
+from croupier.fairness.verify import verify_receipt
+from croupier_schemas.fairness import GachaReceipt
 from tests.fairness.document import TEXT, receipts, rows, server_seed
 from tests.model import draws, fairness
 from tests.model.draws import PITIED, RARITIES, Progress
@@ -23,7 +24,7 @@ def test_given_the_documents_server_seed_when_hashed_then_it_gives_the_commitmen
     assert hashlib.sha256(row["server seed"].encode("ascii")).hexdigest() == row["commitment"]
 
 
-@pytest.mark.parametrize("block", [fairness.block, verify.block], ids=["model", "product"])
+@pytest.mark.parametrize("block", [fairness.block, product.block], ids=["model", "product"])
 def test_given_the_documents_blocks_when_recomputed_then_they_are_equal(block: Any) -> None:
     for row in rows("blocks"):
         client_seed, nonce, number = row["client seed"], int(row["nonce"]), int(row["b"])
@@ -31,7 +32,7 @@ def test_given_the_documents_blocks_when_recomputed_then_they_are_equal(block: A
         assert block(server_seed(), client_seed, nonce, number) == row["block"]
 
 
-@pytest.mark.parametrize("rolls", [fairness.rolls, verify.rolls], ids=["model", "product"])
+@pytest.mark.parametrize("rolls", [fairness.rolls, product.rolls], ids=["model", "product"])
 def test_given_the_documents_rolls_when_recomputed_then_they_are_equal(rolls: Any) -> None:
     for row in rows("rolls"):
         index = int(row["roll i"])
@@ -54,9 +55,9 @@ def test_given_the_documents_thresholds_when_computed_in_doubles_and_in_whole_nu
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_given_the_documents_receipts_when_verified_then_there_is_no_problem(index: int) -> None:
-    receipt = msgspec.json.decode(json.dumps(receipts()[index]), type=ReceiptReply)
+    receipt = msgspec.json.decode(json.dumps(receipts()[index]), type=GachaReceipt)
 
-    assert verify.verify_receipt(receipt) == []
+    assert verify_receipt(receipt) == []
 
 
 @pytest.mark.parametrize("index", [0, 1])

@@ -71,6 +71,7 @@ async def starting(settings: Settings, **environment: str) -> AsyncIterator[Serv
         "CROUPIER_WORKERS": str(settings.workers),
         "CROUPIER_LOG_LEVEL": settings.log_level,
         "CROUPIER_CORS_ORIGINS": settings.cors_origins,
+        "CROUPIER_TRUSTED_PROXIES": settings.trusted_proxies,
         "CROUPIER_ECONOMY": settings.economy,
     }
     server = Server(

@@ -128,6 +128,7 @@ async def test_given_a_port_in_use_when_started_then_one_line_exit_code_2_and_no
         ({"master_keys": "1:nonsense"}, "CROUPIER_MASTER_KEYS"),
         ({"redis_url": "http://127.0.0.1"}, "REDIS_URL"),
         ({"cors_origins": "nonsense"}, "CROUPIER_CORS_ORIGINS"),
+        ({"trusted_proxies": "nonsense"}, "CROUPIER_TRUSTED_PROXIES"),
         ({"economy": "/dev/null"}, "CROUPIER_ECONOMY"),
     ],
 )

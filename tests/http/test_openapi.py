@@ -45,12 +45,18 @@ def fits(description: dict[str, Any], schema: dict[str, Any], value: Any) -> boo
         return fits(description, description["components"]["schemas"][name], value)
     if "anyOf" in schema:
         return any(fits(description, each, value) for each in schema["anyOf"])
+    if "oneOf" in schema:
+        return sum(fits(description, each, value) for each in schema["oneOf"]) == 1
     if "enum" in schema:
         return value in schema["enum"]
     if "type" in schema and not isinstance(value, TYPES[schema["type"]]):
         return False
     if isinstance(value, list):
-        return all(fits(description, schema.get("items", {}), each) for each in value)
+        first = schema.get("prefixItems", [])
+        if schema.get("items") is False and len(value) > len(first):
+            return False
+        rest = [schema.get("items", {})] * (len(value) - len(first))
+        return all(fits(description, *each) for each in zip([*first, *rest], value, strict=False))
     if isinstance(value, dict):
         members = schema.get("properties", {})
         others = schema.get("additionalProperties", {})
@@ -129,6 +135,47 @@ def test_given_a_command_when_described_then_its_errors_and_the_common_ones_have
         )
         for code in (*command.errors, *common):
             assert codes[code] == ERRORS[code].status
+
+
+def test_given_the_receipts_when_described_then_the_type_of_the_event_tells_them_apart(
+    description: dict[str, Any],
+) -> None:
+    reply = description["paths"]["/api/fairness/receipts/{event_id}"]["get"]["responses"]["200"]
+    schema = reply["content"]["application/json"]["schema"]
+
+    kinds = schema["discriminator"]["mapping"]
+    assert schema["discriminator"]["propertyName"] == "type"
+    assert set(kinds) == {"gacha.pulled", "slot.spun", "rps.played", "crash.bet_placed", "crash.settled"}
+    assert schema["oneOf"] == [{"$ref": reference} for reference in kinds.values()]
+
+
+async def test_given_a_round_of_each_game_when_its_receipt_is_asked_for_then_it_is_as_described(
+    client: Client,
+) -> None:
+    description = (await client.get("/openapi.json", bearer="")).json
+    reply = description["paths"]["/api/fairness/receipts/{event_id}"]["get"]["responses"]["200"]
+    schema = reply["content"]["application/json"]["schema"]
+    event_ids = []
+    for route, body in (
+        ("gacha/pull", {}),
+        ("slot/spin", {"bet_amount": 100}),
+        ("rps/play", {"player_move": "ROCK", "bet_amount": 10}),
+        ("crash/bet", {"bet_amount": 10}),
+    ):
+        played = (await client.post(f"/api/games/{route}", body)).json
+        event_ids.append(played["receipt"]["event_id"])
+    # Nobody else plays, so the round's end comes next in the log, whoever was first to settle it.
+    await client.post("/api/games/crash/cashout", {"game_id": played["game_id"]})
+    event_ids.append(f"0-1-{played['receipt']['seq'] + 1}")
+
+    types = []
+    for event_id in event_ids:
+        found = await client.get(f"/api/fairness/receipts/{event_id}")
+        assert found.status == 200
+        assert fits(description, schema, found.json), found.body
+        types.append(found.json["type"])
+
+    assert types == list(schema["discriminator"]["mapping"])
 
 
 async def test_given_a_running_server_when_called_as_described_then_it_answers_as_described(

@@ -1,19 +1,27 @@
 """The casino in plain Python: what commands must do, without a server, a script or a line of the engine.
 
-Requests, replies and economies are plain dicts as their JSON reads; events are the bytes that an outbox would hold.
+Here is what all commands share: economies, players, admission, rate limits, idempotency, the log. The commands are
+functions over this, in `tests.model.commands`. Requests, replies and economies are plain dicts as their JSON reads.
 """
 
 import datetime
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tests.model import fairness, records
-from tests.model.draws import RARITIES, Draw, Progress, draw
+from tests.model.draws import RARITIES, Progress
+from tests.model.rate_limit import CallLog
+from tests.model.state import GAMES, Crash, Player, Session
 
 Json = dict[str, Any]
+Changes = tuple[tuple[str, str, bytes], ...]
+
+BALANCE_MAX = 999_999_999_999_999
+SWITCHED_OFF_RETRY_MS = 60_000
 
 _DAY_ZERO = datetime.date(1970, 1, 1)
 
@@ -28,13 +36,23 @@ class Refused(Exception):
 
 
 class Ask(NamedTuple):
-    """Who asks, when, and with which idempotency key (empty: none)."""
+    """Who asks, when, and with which idempotency key (empty: none). `by` is an admin who acts upon player `uid`."""
 
     uid: int
     tier: str
     op_id: bytes
     now_ms: int
     key: str = ""
+    by: int = 0
+    system: bool = False
+
+
+class Answer(NamedTuple):
+    """What a command answers; `rate_blocked`: in the mode `enforce` a rate limit would have refused it."""
+
+    reply: Json
+    replayed: bool = False
+    rate_blocked: bool = False
 
 
 class Recorded(NamedTuple):
@@ -51,22 +69,7 @@ class Recorded(NamedTuple):
     created: bool
     records: tuple[tuple[str, int], ...]
     body: bytes
-    changes: tuple[tuple[str, str, bytes], ...]
-
-
-@dataclass
-class Player:
-    """One player."""
-
-    tokens: int
-    gems: int
-    client_seed: str
-    generation: int = 1
-    nonce: int = 0
-    day: int = 0
-    pulls: int = 0
-    banned: bool = False
-    excluded_until_ms: int = 0
+    changes: Changes
 
 
 @dataclass
@@ -81,15 +84,17 @@ class Casino:
     economies: dict[str, Json] = field(default_factory=dict)
     players: dict[int, Player] = field(default_factory=dict)
     progress: dict[tuple[int, str], Progress] = field(default_factory=dict)
+    crash: dict[int, Crash] = field(default_factory=dict)
+    sessions: dict[tuple[int, str], Session] = field(default_factory=dict)
     pools: dict[str, dict[str, int]] = field(default_factory=dict)
     kept: dict[tuple[int, str], tuple[str, Json]] = field(default_factory=dict)
     log: list[Recorded] = field(default_factory=list)
 
-    # The economy.
+    # The economy and its pools.
 
     def open(self) -> None:
         """The first event of an epoch."""
-        self.log.append(Recorded("epoch.opened", 0, "", b"", "", "", None, 0, False, (), b"", ()))
+        self._append("epoch.opened", None, ())
 
     def push(self, canonical: bytes) -> None:
         """Put an economy in force."""
@@ -105,9 +110,21 @@ class Casino:
                 if initial is not None and rarity not in pool:
                     pool[rarity] = initial
                     changes.append((f"{{0}}:pool:{name}", rarity, str(initial).encode()))
-        self.log.append(
-            Recorded("economy.changed", 0, "", b"", "", version, None, 0, False, (), b"", tuple(changes))
-        )
+        self._append("economy.changed", None, tuple(changes))
+
+    def add_to_pool(self, banner: str, rarity: str, amount: int, reason: str) -> bool:
+        """`pool.add`; whether there is such a pool."""
+        pool = self.pools.get(banner, {})
+        if rarity not in pool:
+            return False
+        pool[rarity] += amount
+        change = (f"{{0}}:pool:{banner}", rarity, str(pool[rarity]).encode())
+        self._append("pool.added", [banner, rarity, amount, reason], (change,))
+        return True
+
+    def _append(self, type_: str, terms: object, changes: Changes) -> None:
+        """An event that no player caused."""
+        self.log.append(Recorded(type_, 0, "", b"", "", self.version, terms, 0, False, (), b"", changes))
 
     @property
     def economy(self) -> Json:
@@ -123,23 +140,65 @@ class Casino:
         found = self.players.get(uid)
         return found or Player(self.economy["initial_tokens"], self.economy["initial_gems"], str(uid))
 
-    def player_bytes(self, uid: int) -> bytes:
-        """The durable part of a player's record."""
+    def join(self, uid: int, player: Player) -> bool:
+        """The command will have an effect; whether it is the player's first."""
+        created = uid not in self.players
+        self.players[uid] = player
+        return created
+
+    def commitment(self, uid: int, player: Player) -> str:
+        return fairness.commitment(self.seed(uid, player.generation))
+
+    def rolls(self, uid: int, nonce: int, count: int) -> list[float]:
+        """The rolls of a draw under the player's seeds in force."""
         player = self.players[uid]
-        return records.player(
+        return fairness.rolls(self.seed(uid, player.generation), player.client_seed, nonce, count)
+
+    def payout_max(self, uid: int) -> int:
+        """The largest payout of the open crash bet; 0: none is open."""
+        crash = self.crash.get(uid)
+        return crash.open.payout_max if crash and crash.open else 0
+
+    def date(self, now_ms: int) -> datetime.date:
+        """The day of the daily counters."""
+        return datetime.datetime.fromtimestamp(now_ms / 1000, self.zone).date()
+
+    def day(self, now_ms: int) -> int:
+        """Its number, from 1970-01-01 on."""
+        return (self.date(now_ms) - _DAY_ZERO).days
+
+    # What keys hold.
+
+    def player_image(self, uid: int) -> tuple[str, bytes]:
+        """Key and durable part of a player's record."""
+        player = self.players[uid]
+        bits = {game: 1 << place for place, game in enumerate(GAMES)}
+        open_sessions = [
+            game for (owner, game), session in self.sessions.items() if owner == uid and session.open
+        ]
+        return f"{{0}}:player:{uid}", records.player(
             banned=player.banned, tokens=player.tokens, gems=player.gems,
             excluded_until_ms=player.excluded_until_ms, day=player.day, pulls=player.pulls,
             nonce=player.nonce, key=self.key_id, generation=player.generation,
-            commitment=fairness.commitment(self.seed(uid, player.generation)), client_seed=player.client_seed,
+            commitment=self.commitment(uid, player), client_seed=player.client_seed,
+            payout_max=self.payout_max(uid), sessions=sum(bits[game] for game in open_sessions),
         )  # fmt: skip
+
+    def gacha_image(self, uid: int, banner: str) -> tuple[str, bytes]:
+        return f"{{0}}:gacha:{uid}:{banner}", records.gacha(self.progress[uid, banner])
+
+    def crash_image(self, uid: int) -> tuple[str, bytes]:
+        return f"{{0}}:crash:{uid}", records.crash(self.crash[uid])
+
+    def session_image(self, uid: int, game: str) -> tuple[str, bytes]:
+        return f"{{0}}:session:{uid}:{game}", records.session(self.sessions[uid, game])
 
     def state(self) -> dict[str, bytes | dict[str, bytes]]:
         """Every durable key that Redis should hold, besides head and outbox: records, hashes, economies."""
-        state: dict[str, bytes | dict[str, bytes]] = {
-            f"{{0}}:player:{uid}": self.player_bytes(uid) for uid in self.players
-        }
-        for (uid, banner), progress in self.progress.items():
-            state[f"{{0}}:gacha:{uid}:{banner}"] = records.gacha(progress)
+        state: dict[str, bytes | dict[str, bytes]] = dict(self.player_image(uid) for uid in self.players)
+        state |= dict(self.gacha_image(uid, banner) for uid, banner in self.progress)
+        state |= dict(self.crash_image(uid) for uid in self.crash)
+        state |= dict(self.session_image(uid, game) for uid, game in self.sessions)
         for banner, pool in self.pools.items():
             if pool:
                 state[f"{{0}}:pool:{banner}"] = {each: str(left).encode() for each, left in pool.items()}
@@ -148,212 +207,101 @@ class Casino:
             state[f"{{0}}:economy:{version}"] = form.encode()
         return state
 
-    # Commands.
+    # What comes before the rules of a game.
 
-    def pull(self, ask: Ask, request: Json, *, legacy: bool = False) -> tuple[Json, bool]:
-        """`gacha.pull`: the reply, and whether it is a replay. Raises Refused."""
-        if (first := self._kept(ask, "pull", request)) is not None:
-            return first, True
-        player = self._admit(ask)
-        if player.excluded_until_ms > ask.now_ms:
-            raise Refused("PLAYER_EXCLUDED", excluded_until=player.excluded_until_ms)
-        banner, cost, terms = self._price(ask, request, legacy)
-        pulls = self._pulls_today(player, ask, terms[4])
-        gems = request["use_premium_currency"]
-        balance = player.gems if gems else player.tokens
-        if balance < cost:
-            currency = "gems" if gems else "tokens"
-            raise Refused("INSUFFICIENT_BALANCE", balance=balance, required=cost, currency=currency)
-
-        created = ask.uid not in self.players
-        self.players[ask.uid] = player
-        player.day, player.pulls = max(player.day, self._day(ask.now_ms)), pulls + 1
-        player.tokens, player.gems = player.tokens - cost * (not gems), player.gems - cost * gems
-        player.nonce += 1
-        progress = self.progress.setdefault((ask.uid, request["banner"]), Progress())
-        before = records.gacha(progress)
-        draws, changes = self._draw(ask.uid, request, banner, progress)
-        names = (f"{{0}}:player:{ask.uid}", f"{{0}}:gacha:{ask.uid}:{request['banner']}")
-        after = self.player_bytes(ask.uid) + records.gacha(progress)
-        result = records.pulled(before, draws)
-        sizes = tuple(zip(names, (records.PLAYER_BYTES, records.GACHA_BYTES), strict=True))
-        self._record("gacha.pulled", ask, terms, created, sizes, after + result, changes)
-        reply = {
-            "items": [self._item(each) for each in draws],
-            "daily_remaining": terms[4] - player.pulls,
-            "cost_used": cost,
-            "balance": player.tokens,
-            "gems": player.gems,
-            "pity": progress.pity(),
-            "legacy_cost_mode": terms[3],
-            "receipt": self._receipt(ask.uid, player),
-        }
-        return self._keep(ask, "pull", request, reply), False
-
-    def rotate(self, ask: Ask, request: Json) -> tuple[Json, bool]:
-        """`fairness.rotate`: the reply, and whether it is a replay. Raises Refused."""
-        if (first := self._kept(ask, "rotate", request)) is not None:
-            return first, True
-        player = self._admit(ask)
-        created = ask.uid not in self.players
-        self.players[ask.uid] = player
-        seed, old_client = self.seed(ask.uid, player.generation), player.client_seed
-        revealed = {
-            "server_seed": seed,
-            "commitment": fairness.commitment(seed),
-            "client_seed": old_client,
-            "generation": player.generation,
-            "last_nonce": player.nonce,
-        }
-        result = records.rotated(self.key_id, player.generation, fairness.commitment(seed), old_client, seed)
-        player.generation += 1
-        player.client_seed = request["client_seed"] or old_client
-        sizes = ((f"{{0}}:player:{ask.uid}", records.PLAYER_BYTES),)
-        self._record("fairness.rotated", ask, [], created, sizes, self.player_bytes(ask.uid) + result, ())
-        reply = {
-            "revealed": revealed,
-            "commitment": fairness.commitment(self.seed(ask.uid, player.generation)),
-            "client_seed": player.client_seed,
-            "next_nonce": player.nonce + 1,
-            "generation": player.generation,
-            "receipt": self._receipt(ask.uid, player),
-        }
-        return self._keep(ask, "rotate", request, reply), False
-
-    def _receipt(self, uid: int, player: Player) -> Json:
-        """The receipt of the newest event."""
-        return {
-            "event_id": f"0-{self.epoch}-{len(self.log) - 1}",
-            "seq": len(self.log) - 1,
-            "economy": self.version,
-            "nonce": player.nonce,
-            "commitment": fairness.commitment(self.seed(uid, player.generation)),
-        }
-
-    # Queries.
-
-    def wallet(self, uid: int) -> Json:
-        player = self.player(uid)
-        return {"user_id": uid, "tokens": player.tokens, "gems": player.gems}
-
-    def fairness(self, uid: int) -> Json:
-        player = self.player(uid)
-        return {
-            "commitment": fairness.commitment(self.seed(uid, player.generation)),
-            "client_seed": player.client_seed,
-            "next_nonce": player.nonce + 1,
-            "generation": player.generation,
-        }
-
-    def stats(self, ask: Ask) -> Json:
-        banners: Json = {}
-        for name in self.economy["gacha"]["banners"]:
-            progress = self.progress.get((ask.uid, name), Progress())
-            banners[name] = {
-                "rarity_counts": progress.delivered,
-                "pity": progress.pity(),
-                "draws": sum(progress.delivered.values()),
-            }
-        player, limit = self.player(ask.uid), self.economy["gacha"]["daily_limit"][ask.tier]
-        used = player.pulls if player.day >= self._day(ask.now_ms) else 0
-        each = [banner["rarity_counts"] for banner in banners.values()]
-        return {
-            "rarity_counts": {rarity: sum(counts[rarity] for counts in each) for rarity in RARITIES},
-            "draws": sum(banner["draws"] for banner in banners.values()),
-            "daily_remaining": max(0, limit - used),
-            "banners": banners,
-        }
-
-    # Parts.
-
-    def _kept(self, ask: Ask, command: str, request: Json) -> Json | None:
+    def first_answer(self, ask: Ask, command: str, request: Json) -> Answer | None:
+        """The answer to the first call with this idempotency key."""
         if not ask.key or (ask.uid, ask.key) not in self.kept:
             return None
         asked, reply = self.kept[ask.uid, ask.key]
         if asked != command + json.dumps(request, sort_keys=True):
             raise Refused("IDEMPOTENCY_KEY_REUSED")
-        return reply
+        return Answer(reply, replayed=True)
 
-    def _keep(self, ask: Ask, command: str, request: Json, reply: Json) -> Json:
+    def keep(self, ask: Ask, command: str, request: Json, reply: Json) -> None:
+        """Remember the answer of a command that had an effect."""
         if ask.key:
             self.kept[ask.uid, ask.key] = command + json.dumps(request, sort_keys=True), reply
-        return reply
 
-    def _price(self, ask: Ask, request: Json, legacy: bool) -> tuple[Json, int, list[Any]]:
-        """The banner, the price, and the event's terms."""
-        gacha, gems = self.economy["gacha"], request["use_premium_currency"]
-        banner = gacha["banners"].get(request["banner"])
-        if banner is None:
-            raise Refused("BANNER_NOT_FOUND")
-        if not banner["enabled"]:
-            raise Refused("GAME_DISABLED")
-        tokens: Json = gacha["legacy_cost"] if legacy else banner["cost_tokens"]
-        prices: Json | None = banner["cost_gems"] if gems else tokens
-        if prices is None:
-            raise Refused("PREMIUM_NOT_AVAILABLE")
-        cost = prices["one" if request["count"] == 1 else "ten"]
-        limit = gacha["daily_limit"][ask.tier]
-        return banner, cost, [request["banner"], int(gems), cost, legacy and not gems, limit]
-
-    def _admit(self, ask: Ask) -> Player:
+    def admit(self, ask: Ask, *, bets: bool) -> Player:
+        """The player, who is not banned, nor excluded from what spends or bets."""
         player = self.player(ask.uid)
         if player.banned:
             raise Refused("PLAYER_BANNED")
+        if bets and player.excluded_until_ms > ask.now_ms:
+            raise Refused("PLAYER_EXCLUDED", excluded_until=player.excluded_until_ms)
         return player
 
-    def _pulls_today(self, player: Player, ask: Ask, limit: int) -> int:
-        pulls = player.pulls if player.day >= self._day(ask.now_ms) else 0
-        if pulls >= limit:
-            midnight = datetime.datetime.combine(
-                self._date(ask.now_ms) + datetime.timedelta(days=1), datetime.time(), self.zone
-            )
-            resets_at = round(midnight.timestamp() * 1000)
-            raise Refused("DAILY_GACHA_LIMIT", limit=limit, used=pulls, resets_at=resets_at)
-        return pulls
+    def require_open(self, game: str) -> None:
+        """Operators can switch off one game, or all."""
+        if self.economy["maintenance"]:
+            raise Refused("MAINTENANCE", retry_after_ms=SWITCHED_OFF_RETRY_MS)
+        if not self.economy[game]["enabled"]:
+            raise Refused("GAME_DISABLED", retry_after_ms=SWITCHED_OFF_RETRY_MS)
 
-    def _date(self, now_ms: int) -> datetime.date:
-        return datetime.datetime.fromtimestamp(now_ms / 1000, self.zone).date()
+    def require_bet(self, amount: int, game: str) -> None:
+        least, most, step = (self.economy[game][name] for name in ("bet_min", "bet_max", "bet_step"))
+        if not least <= amount <= most or amount % step:
+            raise Refused("BET_OUT_OF_RANGE", min=least, max=most, step=step)
 
-    def _day(self, now_ms: int) -> int:
-        return (self._date(now_ms) - _DAY_ZERO).days
+    def limit(self, ask: Ask, calls: CallLog, scope: str) -> bool:
+        """Whether a rate limit only says that it would refuse this."""
+        rates = self.economy["rate_limit"]
+        rate = rates[scope][ask.tier]
+        second_ms, minute_ms = calls.waits_ms(ask.now_ms, rate["per_second"], rate["per_minute"])
+        wait_ms = max(second_ms, minute_ms)
+        if wait_ms and rates["mode"] == "enforce":
+            raise Refused(
+                "RATE_LIMITED", retry_after_ms=wait_ms + calls.behind_ms(ask.now_ms), scope=scope,
+                window="minute" if minute_ms > second_ms else "second",
+                limit_per_second=rate["per_second"], limit_per_minute=rate["per_minute"],
+            )  # fmt: skip
+        return wait_ms > 0
 
-    def _draw(
-        self, uid: int, request: Json, banner: Json, progress: Progress
-    ) -> tuple[list[Draw], tuple[tuple[str, str, bytes], ...]]:
-        """The draws of a pull, and the after-images of the pool."""
-        name, player = request["banner"], self.players[uid]
-        limited = [rarity for rarity in RARITIES[:3] if banner["stock"][rarity] is not None]
-        stock = {rarity: self.pools[name][rarity] for rarity in limited}
-        u = fairness.rolls(
-            self.seed(uid, player.generation), player.client_seed, player.nonce, 2 * request["count"]
-        )
-        draws = [draw(banner, progress, stock, u[2 * j], u[2 * j + 1]) for j in range(request["count"])]
-        changed = [rarity for rarity in limited if stock[rarity] != self.pools[name][rarity]]
-        self.pools.get(name, {}).update(stock)
-        return draws, tuple((f"{{0}}:pool:{name}", each, str(stock[each]).encode()) for each in changed)
+    def count(self, ask: Ask, calls: CallLog, scope: str, blocked: bool) -> None:
+        """A call had an effect; the log is kept no longer than the limit asks."""
+        if not blocked:
+            calls.add(ask.now_ms)
+        calls.keep(self.economy["rate_limit"][scope][ask.tier]["per_minute"])
 
-    def _item(self, drawn: Draw) -> Json:
-        return {
-            "rarity": drawn.rarity,
-            "item_id": drawn.item_id,
-            "animation_type": self.economy["gacha"]["animations"][drawn.rarity],
-            "near_miss": drawn.near_miss,
-            "downgraded_from": drawn.downgraded_from,
-        }
+    def require_stake(self, uid: int, player: Player, bet: int, payout_most: int) -> None:
+        """The balance covers the bet, and what may come of it fits in."""
+        if player.tokens < bet:
+            raise Refused("INSUFFICIENT_BALANCE", balance=player.tokens, required=bet, currency="tokens")
+        if player.tokens - bet + self.payout_max(uid) + payout_most > BALANCE_MAX:
+            raise Refused("BALANCE_CAP", balance=player.tokens, max=BALANCE_MAX)
 
-    def _record(
+    # What comes after.
+
+    def record(
         self,
         type_: str,
         ask: Ask,
         terms: object,
-        created: bool,
-        sizes: tuple[tuple[str, int], ...],
-        body: bytes,
-        changes: tuple[tuple[str, str, bytes], ...],
+        images: Sequence[tuple[str, bytes]],
+        *,
+        result: bytes = b"",
+        changes: Changes = (),
+        created: bool = False,
     ) -> None:
+        """Append the event of a player's command."""
         self.log.append(
             Recorded(
-                type_, ask.uid, ask.tier, ask.op_id, ask.key, self.version, terms, ask.now_ms, created, sizes, body,
+                type_, ask.uid, ask.tier, ask.op_id, ask.key, self.version, terms, ask.now_ms, created,
+                tuple((name, len(image)) for name, image in images), b"".join(image for _, image in images) + result,
                 changes,
             )
         )  # fmt: skip
+
+    def event(self) -> Json:
+        """What a receipt says of the newest event."""
+        seq = len(self.log) - 1
+        return {"event_id": f"0-{self.epoch}-{seq}", "seq": seq, "economy": self.version}
+
+    def receipt(self, uid: int, nonce: int | None = None) -> Json:
+        """The receipt of the newest event; of the player's last draw, if no nonce is given."""
+        player = self.players[uid]
+        return self.event() | {
+            "nonce": player.nonce if nonce is None else nonce,
+            "commitment": self.commitment(uid, player),
+        }

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from croupier.scripts import Argument, ScriptError
+from croupier.scripts import ScriptError
 from tests.scripts.conftest import Tree
 
 BODY = "return {'OK'}\n"
@@ -156,7 +156,6 @@ def test_given_stages_and_includes_when_read_then_keys_and_arguments_come_in_the
 
     assert [key.name for key in script.keys] == ["outbox", "own"]
     assert [argument.name for argument in script.arguments] == ["first", "second", "last"]
-    assert script.own_arguments == (Argument("last", "int"),)
     assert script.errors == {"THEIRS": (), "MINE": ("a", "b")}
     assert (script.emits, script.summary) == ("game.drawn", "Draws.")
     text = script.source.decode()

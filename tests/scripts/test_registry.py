@@ -36,7 +36,7 @@ def test_given_the_real_scripts_when_compared_then_they_fit() -> None:
         ("gacha/pull.lua", "-- @arg   cost            int", "--", "cost"),
         ("gacha/pull.lua", "-- @error DAILY_GACHA_LIMIT used\n", "", "DAILY_GACHA_LIMIT"),
         ("fairness/rotate.lua", "-- @stage gate\n", "", "gate, player and commit"),
-        ("include/gate.lua", "-- @arg not_after_ms ", "-- @arg deadline_ms ", "deadline_ms"),
+        ("include/gate.lua", "-- @arg not_after_ms ", "-- @arg deadline_ms ", "not_after_ms"),
     ],
 )
 def test_given_a_script_that_has_drifted_when_compared_then_the_error_says_what_differs(

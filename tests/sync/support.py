@@ -1,7 +1,7 @@
 """A small casino for the tests of the sync daemon: players that pull, daemons that follow, and what both sides hold."""
 
 import asyncio
-import secrets
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +19,7 @@ from croupier.errors import CroupierError
 from croupier.fairness.rotate import ROTATE
 from croupier.fairness.seeds import MasterKeys
 from croupier.gacha.pull import PULL
+from croupier.op_id import OpIds
 from croupier.partition import Head, read_head
 from croupier.settings import Settings
 from croupier.transport import Transport
@@ -27,7 +28,7 @@ from croupier_schemas.economy import DailyLimit, Economy, Tier
 from croupier_schemas.events import Event, decode_entry
 from croupier_schemas.fairness import FairnessRotate
 from croupier_schemas.gacha import GachaPull, GachaPullReply
-from croupier_schemas.records import PLAYER
+from croupier_schemas.records import LAYOUTS, PLAYER
 from croupier_sync.daemon import PartitionSync
 from croupier_sync.limits import DEFAULT_LIMITS, Limits
 from croupier_sync.status import Status
@@ -44,17 +45,24 @@ TABLES = (
     "game_history",
     "wallet_ledger",
     "gacha_daily",
+    "game_stats",
+    "crash_sessions",
+    "game_sessions",
+    "user_rewards",
     "economy_versions",
     "partitions",
 )
 
 
 def generous_economy(initial_tokens: int = 10**9) -> Economy:
-    """The default economy for players who never run out of tokens, gems or pulls."""
+    """The default economy for players who never run out of tokens, gems or pulls, nor into a limit."""
     economy = load_economy()
     limits = DailyLimit(STANDARD=10_000, PREMIUM=10_000, VIP=10_000)
     gacha = replace(economy.gacha, daily_limit=limits)
-    return replace(economy, initial_tokens=initial_tokens, initial_gems=10**6, gacha=gacha)
+    unlimited = replace(economy.rate_limit, mode="shadow")
+    return replace(
+        economy, initial_tokens=initial_tokens, initial_gems=10**6, gacha=gacha, rate_limit=unlimited
+    )
 
 
 async def until(condition: Callable[[], Awaitable[Any]], what: str) -> Any:
@@ -111,8 +119,7 @@ class Casino:
     ) -> GachaPullReply:
         """One pull; fails the test when it is refused."""
         request = GachaPull(1 if count == 1 else 10, banner, gems)
-        reply, _ = await self.engine.execute(PULL, _caller(uid, tier), request)
-        return reply
+        return (await self.engine.execute(PULL, _caller(uid, tier), request)).reply
 
     async def rotate(self, uid: int) -> None:
         """Rotate a seed. This engine has no Postgres to ask, and looks in the outbox, which the daemon trims."""
@@ -199,9 +206,9 @@ class Casino:
                 fields: Any = await self.transport.call("HGETALL", name)
                 pairs = zip(fields[::2], fields[1::2], strict=True)
                 state |= {(name, field.decode()): value for field, value in pairs}
-            elif kind in ("player", "gacha", "economy"):
+            elif kind in ("player", "gacha", "crash", "session", "economy"):
                 value: Any = await self.transport.call("GET", name)
-                state[name, ""] = value[: PLAYER.durable_size] if kind == "player" else value
+                state[name, ""] = value[: LAYOUTS[kind].durable_size] if kind in LAYOUTS else value
         return state
 
     # Postgres.
@@ -264,5 +271,8 @@ def _row(event: Event) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+_OP_IDS = OpIds(lambda: round(time.time() * 1000))
+
+
 def _caller(uid: int, tier: Tier) -> Caller:
-    return Caller(uid, tier, "user", secrets.token_bytes(16))
+    return Caller(uid, tier, "user", _OP_IDS.new())

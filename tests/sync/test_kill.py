@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.sync.killed import Case, When, captured, main
+from tests.sync.recount import held_stats, recount
 from tests.sync.support import TABLES, Casino
 
 PARTS = 4
@@ -59,5 +60,6 @@ async def _require_postgres_is_the_log(casino: Casino, path: Path) -> None:
     await casino.require_events_are(log)
     await casino.require_mirror()
     await casino.require_ledger_adds_up()
+    assert await held_stats(casino) == recount(log)
     assert await casino.connection.fetchval("SELECT count(*) FROM game_history") == pulls
     assert await casino.connection.fetchval("SELECT count(*) FROM projection_failures") == 0

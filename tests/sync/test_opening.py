@@ -112,7 +112,7 @@ async def test_given_several_openers_at_once_when_done_then_one_epoch_was_opened
             await transport.open()
 
         async def opened(number: int) -> int:
-            opener = Opener(connections[number], Scripts(), Projector(), PARTITION, batch_max=100)
+            opener = Opener(connections[number], Scripts(), Projector(), PARTITION, Limits(batch_max=100))
             while True:
                 try:
                     return (await opener.open(Server(transports[number]), installation)).epoch

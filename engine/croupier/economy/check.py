@@ -1,27 +1,43 @@
 """Finds every problem of an economy document, each with the path of its field.
 
 Two passes: the structure (keys, types, bounds, as `croupier_schemas.economy` declares them), then, for each
-banner whose structure is sound, the rules that span several of its fields. msgspec itself would stop at the
-first problem; an operator who edits a file wants them all.
+banner and each game whose structure is sound, the rules that span several of its fields. msgspec itself would
+stop at the first problem; an operator who edits a file wants them all.
 """
 
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from functools import cache
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import inspect
 
 from croupier.economy.banner import items_of, pity_of, weight_of
-from croupier_schemas.economy import PPM, RARITIES, Banner, Economy, Item, Rarity
+from croupier.probability import exact
+from croupier.slot.machine import analyse
+from croupier_schemas.economy import (
+    PPM,
+    RARITIES,
+    TIERS,
+    Banner,
+    Crash,
+    Economy,
+    Item,
+    Rarity,
+    RateLimit,
+    Rps,
+    Slot,
+)
+
+Section = TypeVar("Section", bound=msgspec.Struct)
 
 DOCUMENT: Final = "(document)"
 """Path of a problem that concerns the document as a whole."""
 
-_ECONOMY: Final = inspect.type_info(Economy)
-_BANNER: Final = inspect.type_info(Banner)
+_type_info = cache(inspect.type_info)
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 _SHOWN_CHARACTERS_MAX: Final = 80
 
@@ -39,19 +55,35 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_problems(document: object) -> list[Problem]:
     """Every problem of a parsed TOML or JSON document; none means that it converts to a sound `Economy`."""
-    problems = list(_structure_problems(document, _ECONOMY, ""))
-    for path, raw in _raw_banners(document):
-        if not any(_structure_problems(raw, _BANNER, path)):
-            problems += _banner_problems(msgspec.convert(raw, Banner), path)
+    problems = list(_structure_problems(document, _type_info(Economy), ""))
+    sections = document if isinstance(document, dict) else {}
+    if rate_limit := _sound(sections.get("rate_limit", {}), RateLimit):
+        problems += _rate_problems(rate_limit, "rate_limit")
+    for path, raw in _raw_banners(sections.get("gacha")):
+        if banner := _sound(raw, Banner):
+            problems += _banner_problems(banner, path)
+    if crash := _sound(sections.get("crash", {}), Crash):
+        problems += _bet_problems(crash, "crash")
+    if slot := _sound(sections.get("slot", {}), Slot):
+        problems += _bet_problems(slot, "slot")
+        problems += _slot_problems(slot, "slot")
+    if rps := _sound(sections.get("rps", {}), Rps):
+        problems += _bet_problems(rps, "rps")
     return problems
 
 
-def _raw_banners(document: object) -> Iterator[tuple[str, object]]:
-    gacha = document.get("gacha") if isinstance(document, dict) else None
+def _raw_banners(gacha: object) -> Iterator[tuple[str, object]]:
     banners = gacha.get("banners") if isinstance(gacha, dict) else None
     if isinstance(banners, dict):
         for name, raw in banners.items():
             yield _join("gacha.banners", name), raw
+
+
+def _sound(raw: object, section: type[Section]) -> Section | None:
+    """The section with its defaults; None where its structure has problems, which are reported elsewhere."""
+    if any(_structure_problems(raw, _type_info(section), "")):
+        return None
+    return msgspec.convert(raw, section)
 
 
 # Structure
@@ -93,8 +125,8 @@ def _fits(value: object, node: inspect.Type) -> bool:
             return isinstance(value, dict)
         case inspect.DictType(min_length=int(low), max_length=int(high)):
             return isinstance(value, dict) and low <= len(value) <= high
-        case inspect.VarTupleType(max_length=int(high)):
-            return isinstance(value, list) and len(value) <= high
+        case inspect.VarTupleType(min_length=low, max_length=int(high)):
+            return isinstance(value, list) and (low or 0) <= len(value) <= high
         case inspect.UnionType():
             return value is None or _fits(value, _not_null(node))
         case inspect.IntType(ge=int(low), le=int(high)):
@@ -115,8 +147,10 @@ def _allowed(node: inspect.Type) -> str:
             return f"a table with the keys {', '.join(field.encode_name for field in node.fields)}"
         case inspect.DictType(min_length=low, max_length=high):
             return f"a table of {low} to {high} entries"
-        case inspect.VarTupleType(max_length=high):
+        case inspect.VarTupleType(min_length=None, max_length=high):
             return f"a list of at most {high} entries"
+        case inspect.VarTupleType(min_length=low, max_length=high):
+            return f"a list of {low if low == high else f'{low} to {high}'} entries"
         case inspect.UnionType():
             return f"{_allowed(_not_null(node))}, or null"
         case inspect.IntType(ge=low, le=high):
@@ -238,4 +272,60 @@ def _rate_up_problems(rarity: Rarity, items: tuple[Item, ...], path: str) -> Ite
             path=f"{path}.rate_up",
             found=f"{rarity} has {featured} featured and {len(items) - featured} other items",
             allowed="a rarity with at least one featured and one other item, or null",
+        )
+
+
+# Rules that span several fields of a section
+
+
+def _rate_problems(rate_limit: RateLimit, path: str) -> Iterator[Problem]:
+    for scope in ("games", "cashout"):
+        for tier in TIERS:
+            rate = getattr(getattr(rate_limit, scope), tier)
+            if rate.per_second > rate.per_minute:
+                yield Problem(
+                    path=f"{path}.{scope}.{tier}.per_second",
+                    found=f"got {rate.per_second}",
+                    allowed=f"at most per_minute, which is {rate.per_minute}",
+                )
+
+
+def _bet_problems(game: Crash | Slot | Rps, path: str) -> Iterator[Problem]:
+    if game.bet_min > game.bet_max:
+        yield Problem(
+            path=f"{path}.bet_min",
+            found=f"got {game.bet_min}",
+            allowed=f"at most bet_max, which is {game.bet_max:,}",
+        )
+    for name, bet in (("bet_min", game.bet_min), ("bet_max", game.bet_max)):
+        if bet % game.bet_step:
+            yield Problem(
+                path=f"{path}.{name}",
+                found=f"got {bet}",
+                allowed=f"a multiple of bet_step, which is {game.bet_step:,}",
+            )
+
+
+def _slot_problems(slot: Slot, path: str) -> Iterator[Problem]:
+    if slot.bet_step % 100:
+        # A line pays bet * percent / 100, which then is whole.
+        yield Problem(path=f"{path}.bet_step", found=f"got {slot.bet_step}", allowed="a multiple of 100")
+    unknown = [
+        (reel, stop, symbol)
+        for reel, symbols in enumerate(slot.reels)
+        for stop, symbol in enumerate(symbols)
+        if symbol not in slot.paytable
+    ]
+    for reel, stop, symbol in unknown:
+        yield Problem(
+            path=f"{path}.reels[{reel}][{stop}]",
+            found=f"{symbol} is not in the paytable",
+            allowed=", ".join(slot.paytable),
+        )
+    # What the machine pays is known once each symbol has its payments.
+    if not unknown and (rtp := analyse(slot).rtp) > 1:
+        yield Problem(
+            path=f"{path}.paytable",
+            found=f"the machine pays {rtp} of the bet on average, which is {exact(rtp).percent} %",
+            allowed="at most 100 %",
         )

@@ -21,11 +21,12 @@ def _bind(context: Context, request: FairnessRotate, _terms: NoTerms) -> RotateA
     seed, client_seed = context.seed, request.client_seed or ""
     if seed is None:  # the script says which generation it is to be
         return RotateArguments("", b"", client_seed)
-    following = context.master_keys.seed(context.installation, context.caller.uid, seed.generation + 1)
+    following = context.master_keys.seed(context.installation, context.uid, seed.generation + 1)
     return RotateArguments(seed.reveal(), following.packed(), client_seed)
 
 
 def _render(_economy: CompiledEconomy, _terms: NoTerms, done: Done) -> FairnessRotateReply:
+    assert done.event is not None
     rotated, player = FAIRNESS_ROTATED.unpack(done.result), PLAYER.unpack(done.images[0])
     return FairnessRotateReply(
         revealed=RevealedSeed(
@@ -59,7 +60,7 @@ ROTATE = Command(
     terms=lambda _context, _request: NoTerms(),
     bind=_bind,
     render=_render,
-    durability="postgres",
-    errors=("PLAYER_BANNED", "DURABILITY_TIMEOUT"),
+    strict=lambda _settings: True,
+    errors=("PLAYER_BANNED", "RATE_LIMITED", "CRASH_BET_ACTIVE", "DURABILITY_TIMEOUT"),
     example=FairnessRotate(client_seed="my-lucky-seed"),
 )

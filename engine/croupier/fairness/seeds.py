@@ -5,7 +5,8 @@ import hmac
 import re
 import secrets
 
-from croupier.settings import SettingsError
+from croupier import deterministic
+from croupier.settings import Settings, SettingsError
 from croupier_schemas.records import SEED, Seed
 
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
@@ -56,13 +57,25 @@ class ServerSeed:
 class MasterKeys:
     """The master keys by id. Seeds are HMAC-SHA256(master key, "installation:uid:generation"), in hex."""
 
-    def __init__(self, keys: dict[int, bytes]) -> None:
+    def __init__(self, keys: dict[int, bytes], *, everywhere_the_same: bool = False) -> None:
+        self._everywhere_the_same = everywhere_the_same
         if not keys:
             raise SettingsError(
                 "CROUPIER_MASTER_KEYS is empty; `croupier up` makes one in its data directory"
             )
         self._keys = keys
         self.current = max(keys)
+
+    @classmethod
+    def of_settings(cls, settings: Settings) -> "MasterKeys":
+        """The configured keys; in deterministic mode one from its text, whose seeds are the same in any installation.
+
+        Raises SettingsError.
+        """
+        if settings.deterministic_seed:
+            key = deterministic.master_key(settings.deterministic_seed)
+            return cls({deterministic.MASTER_KEY_ID: key}, everywhere_the_same=True)
+        return cls.parse(settings.master_keys)
 
     @classmethod
     def parse(cls, text: str) -> "MasterKeys":
@@ -94,7 +107,7 @@ class MasterKeys:
             raise SettingsError(
                 f"CROUPIER_MASTER_KEYS has no key {key}, which a seed of player {uid} comes from; add it back"
             )
-        message = f"{installation}:{uid}:{generation}".encode()
+        message = f"{'' if self._everywhere_the_same else installation}:{uid}:{generation}".encode()
         return ServerSeed(
             uid, key, generation, hmac.new(self._keys[key], message, hashlib.sha256).hexdigest()
         )

@@ -1,20 +1,20 @@
 """The odds of a banner as they are disclosed to players."""
 
 from collections.abc import Iterator
-from decimal import Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
 from croupier.economy.banner import drawing_order, items_of, pity_of, stock_of, weight_of
 from croupier.gacha.long_run import long_run_rates
 from croupier.gacha.pity import draw_weights, effective_weights, soft_pity_end
+from croupier.probability import exact
 from croupier_schemas.economy import PPM, RARITIES, Banner, Economy, Item, Rarity, RarityWeights, SoftPity
 from croupier_schemas.odds import (
     GuaranteeOdds,
     ItemOdds,
     LongRun,
     Odds,
-    Probability,
     RarityOdds,
     Rules,
     SoftPityOdds,
@@ -23,7 +23,6 @@ from croupier_schemas.odds import (
 
 __all__ = ["disclose", "effective_weights"]
 
-_EXACT_DIGITS: Final = 10
 _LONG_RUN_DIGITS: Final = 6
 
 _RULES: Final = Rules(
@@ -77,7 +76,7 @@ def _rarity_odds(banner: Banner, rarity: Rarity, rate: float | None) -> RarityOd
     return RarityOdds(
         rarity=rarity,
         weight_ppm=weight_of(banner, rarity),
-        probability=_exact(Fraction(weight_of(banner, rarity), PPM)),
+        probability=exact(Fraction(weight_of(banner, rarity), PPM)),
         hard_pity=None if rule is None else rule.hard,
         soft_pity=None if rule is None or rule.soft is None else _soft_pity_odds(banner, rarity, rule.soft),
         initial_stock=stock_of(banner, rarity),
@@ -102,8 +101,8 @@ def _item_odds(banner: Banner, rarity: Rarity, item: Item, rate: float | None) -
         id=item.id,
         weight=item.weight,
         featured=item.featured,
-        probability=_exact(of_rarity * share),
-        probability_guaranteed=None if guaranteed is None else _exact(of_rarity * guaranteed),
+        probability=exact(of_rarity * share),
+        probability_guaranteed=None if guaranteed is None else exact(of_rarity * guaranteed),
         long_run=None if rate is None else _long_run(rate * float(long_run_share)),
     )
 
@@ -130,8 +129,8 @@ def _guarantee_odds(banner: Banner, rarity: Rarity) -> GuaranteeOdds:
     items = items_of(banner, rarity)
     return GuaranteeOdds(
         rarity=rarity,
-        featured=_exact(_featured(items)),
-        featured_long_run=_exact(_featured_long_run(items)),
+        featured=exact(_featured(items)),
+        featured_long_run=exact(_featured_long_run(items)),
     )
 
 
@@ -145,15 +144,6 @@ def _featured_long_run(items: tuple[Item, ...]) -> Fraction:
     Such a run has one item with probability p, that of a featured item, and two otherwise: 2 - p on average.
     """
     return 1 / (2 - _featured(items))
-
-
-def _exact(fraction: Fraction) -> Probability:
-    percent = Context(prec=_EXACT_DIGITS).divide(
-        Decimal(100 * fraction.numerator), Decimal(fraction.denominator)
-    )
-    return Probability(
-        numerator=fraction.numerator, denominator=fraction.denominator, percent=f"{percent.normalize():f}"
-    )
 
 
 def _long_run(rate: float) -> LongRun:

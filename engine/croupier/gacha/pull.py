@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from croupier.betting import RETRY_S, require_open
 from croupier.command import Command, Context, Done, receipt
 from croupier.errors import CroupierError
 from croupier.gacha.pulled import Pull, PullTerms, pity
@@ -37,9 +38,12 @@ def find_banner(economy: CompiledEconomy, name: str) -> CompiledBanner:
 
 
 def _terms(context: Context, request: GachaPull) -> PullTerms:
+    require_open(context, "gacha")
     banner = find_banner(context.economy, request.banner).banner
     if not banner.enabled:
-        raise CroupierError("GAME_DISABLED", f"banner {request.banner!r} is switched off", retry_after_s=60)
+        raise CroupierError(
+            "GAME_DISABLED", f"banner {request.banner!r} is switched off", retry_after_s=RETRY_S
+        )
     gacha, legacy = context.economy.economy.gacha, False
     if request.use_premium_currency:
         if banner.cost_gems is None:
@@ -129,8 +133,8 @@ PULL = Command(
     render=_render,
     refusals={"DAILY_GACHA_LIMIT": _daily_limit, "INSUFFICIENT_BALANCE": _insufficient},
     errors=(
-        "BANNER_NOT_FOUND", "PREMIUM_NOT_AVAILABLE", "GAME_DISABLED",
-        "PLAYER_BANNED", "PLAYER_EXCLUDED", "DAILY_GACHA_LIMIT", "INSUFFICIENT_BALANCE",
+        "BANNER_NOT_FOUND", "PREMIUM_NOT_AVAILABLE", "GAME_DISABLED", "MAINTENANCE",
+        "PLAYER_BANNED", "PLAYER_EXCLUDED", "RATE_LIMITED", "DAILY_GACHA_LIMIT", "INSUFFICIENT_BALANCE",
     ),
     example=GachaPull(count=1, banner="standard"),
 )  # fmt: skip

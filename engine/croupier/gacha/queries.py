@@ -36,7 +36,7 @@ async def remaining_stock(sources: Sources, economy: CompiledEconomy, banner: st
     """What is left in a banner's pool, summed over the partitions; None for what is not limited."""
     left: dict[str, int] = {}
     for partition in range(PARTITIONS):
-        fields = cast(list[bytes], await sources.engine.read("HGETALL", keys.pool(partition, banner)))
+        fields = cast(list[bytes], await sources.engine.views.read("HGETALL", keys.pool(partition, banner)))
         for rarity, amount in zip(fields[::2], fields[1::2], strict=True):
             left[rarity.decode()] = left.get(rarity.decode(), 0) + int(amount)
     stock = economy.banners[banner].banner.stock
@@ -45,7 +45,7 @@ async def remaining_stock(sources: Sources, economy: CompiledEconomy, banner: st
 
 
 async def _banners(sources: Sources, _caller: Caller, _params: NoParams) -> BannersReply:
-    economy = await sources.engine.economy()
+    economy = (await sources.engine.views.in_force(0)).economy
     items = [
         BannerSummary(
             name=name,
@@ -64,9 +64,9 @@ async def _banners(sources: Sources, _caller: Caller, _params: NoParams) -> Bann
 
 
 async def _odds(sources: Sources, _caller: Caller, params: OddsParams) -> GachaOddsReply:
-    in_force = await sources.engine.economy()
+    in_force = (await sources.engine.views.in_force(0)).economy
     version = params.economy or in_force.version
-    economy = await sources.engine.economy_of_version(version)
+    economy = await sources.engine.views.economy_of_version(version)
     find_banner(economy, params.banner)
     return GachaOddsReply(
         economy=version,
@@ -87,12 +87,12 @@ def _banner_stats(record: Gacha) -> BannerStats:
 
 async def _stats(sources: Sources, caller: Caller, _params: NoParams) -> GachaStatsReply:
     engine = sources.engine
-    economy = await engine.economy()
+    economy = (await engine.views.in_force(0)).economy
     partition = caller.uid % PARTITIONS
     names = list(economy.banners)
     records = cast(
         list[bytes | None],
-        await engine.read(
+        await engine.views.read(
             "MGET",
             keys.player(partition, caller.uid),
             *(keys.gacha(partition, caller.uid, name) for name in names),

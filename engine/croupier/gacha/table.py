@@ -7,6 +7,7 @@ from itertools import accumulate
 
 from croupier.economy.banner import drawing_order, items_of
 from croupier.gacha.odds import disclose
+from croupier.slot.table import CompiledSlot, compile_slot
 from croupier_schemas.economy import RARITIES, Banner, Economy, Item
 from croupier_schemas.odds import Odds
 from croupier_schemas.records import GACHA_SOFT_PITY, GACHA_TABLE, GachaSoftPity, GachaTable
@@ -31,6 +32,7 @@ class CompiledEconomy:
     version: str
     version_raw: bytes
     banners: dict[str, CompiledBanner]
+    slot: CompiledSlot
     _odds: dict[str, Odds] = field(default_factory=dict)
 
     def odds(self, banner: str) -> Odds:
@@ -41,12 +43,13 @@ class CompiledEconomy:
 
 
 def compile_economy(economy: Economy, version: str) -> CompiledEconomy:
-    """Pack all banners of an economy that has been checked. `version` is the one it was pushed under."""
+    """Pack banners and slot machine of an economy that has been checked. `version` is the one it was pushed under."""
     return CompiledEconomy(
         economy=economy,
         version=version,
         version_raw=bytes.fromhex(version),
         banners={name: compile_banner(banner) for name, banner in economy.gacha.banners.items()},
+        slot=compile_slot(economy.slot),
     )
 
 

@@ -19,7 +19,9 @@
 
 -- @stage gate
 -- @stage player
+-- @stage ban
 -- @stage exclusion
+-- @stage rate_limit player
 -- @stage seed
 
 if now_ms < day_from_ms or now_ms >= day_until_ms then return refuse('STALE_DAY', string.format('%d', now_ms)) end
@@ -29,7 +31,8 @@ local balance = currency == 0 and player_tokens or player_gems
 if balance < cost then return refuse('INSUFFICIENT_BALANCE', string.format('%d', balance)) end
 
 local draws, stock, changes, names = '', nil, nil, nil
-local roll_count = 2 * draw_count
+player_nonce = player_nonce + 1
+local roll_count, roll_nonce = 2 * draw_count, player_nonce
 -- @stage rolls
 
 for index = 1, draw_count do
@@ -88,11 +91,14 @@ for rarity = 1, stock and 3 or 0 do
   end
 end
 
+local round_bet, round_win = currency == 0 and cost or 0, 0
+-- @stage session_round
 local player_bytes, gacha_bytes = player_pack(), gacha_pack()
-local body = pack('>I8I1', now_ms, player_created) .. player_bytes .. gacha_bytes .. gacha_read .. draws
+local body = pack('>I8I1', now_ms, player_created + rate_blocked) .. player_bytes .. gacha_bytes .. gacha_read .. draws
 -- @stage commit
--- @stage save_player
+-- @stage save_rated player
 call('SETRANGE', gacha_key, 0, gacha_bytes)
+if session_bytes then call('SET', session_key, session_bytes) end
 for rarity = 1, stock and 3 or 0 do
   if stock[rarity] then call('HSET', pool_key, names[rarity], stock[rarity]) end
 end

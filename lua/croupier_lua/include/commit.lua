@@ -13,5 +13,6 @@ end
 if not id then return {'FENCED'} end
 local reply = {'OK', id, body}
 if request ~= '' then
-  call('SET', idempotency_key, request .. pack('>I1', #id) .. id .. body, 'PX', idempotency_ms)
+  local kept = request .. pack('>I1', #id) .. id .. body
+  if idempotency_ms > 0 then call('SET', idempotency_key, kept, 'PX', idempotency_ms) else call('SET', idempotency_key, kept) end
 end

@@ -3,7 +3,7 @@
 -- @key idempotency     idem:<uid>:<key>   `request` and reply of the first call with this idempotency key
 -- @arg not_after_ms    int                deadline: later than this nothing is done
 -- @arg clock_ms        int                time injected by tests; 0: the server's clock
--- @arg idempotency_ms  int                how long the first reply is kept
+-- @arg idempotency_ms  int                how long the first reply is kept; 0: without end
 -- @arg request         text               16 bytes over command and body, then what the engine wants back with a replay;
 --                                         empty: no idempotency key was sent
 -- @error FENCED

@@ -4,7 +4,7 @@
 -- @error NEEDS_SEED seed_key seed_generation
 -- @error SEED_MISMATCH
 
-local player_created, player_new_seed = 0, false
+local player_created = 0
 if player_seeded == 0 then
   local known = player_seed_generation > 0
   if seed_generation == 0 or known and (seed_key ~= player_seed_key or seed_generation ~= player_seed_generation) then
@@ -16,5 +16,5 @@ if player_seeded == 0 then
     player_client_seed_length, player_client_seed = seed_client_seed_length, seed_client_seed
   end
   player_seed_key, player_seed_generation, player_commitment = seed_key, seed_generation, seed_commitment
-  player_inner_pad, player_outer_pad, player_seeded, player_new_seed = seed_inner_pad, seed_outer_pad, 1, true
+  player_inner_pad, player_outer_pad, player_seeded, player_rewrite = seed_inner_pad, seed_outer_pad, 1, true
 end

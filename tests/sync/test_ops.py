@@ -1,0 +1,272 @@
+"""What became of an attempt, where Postgres takes what the outbox holds: nothing slips through between the two."""
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, cast
+
+import asyncpg
+import pytest
+from msgspec.structs import replace
+
+from croupier import ops
+from croupier.command import Caller
+from croupier.gacha.pull import PULL
+from croupier.op_id import OpIds
+from croupier.ops import OP
+from croupier.query import Sources
+from croupier.transport import Transport
+from croupier_schemas.gacha import GachaPull
+from croupier_schemas.ops import OpQuery, OpReply
+from croupier_sync.limits import Limits
+from croupier_sync.position import read_position, take_epoch
+from croupier_sync.push import push
+from tests.sync.support import OTHER_SERVER, PARTITION, Casino, generous_economy, until
+
+ME = 1
+TRIM_AT_ONCE = Limits(outbox_kept=1)
+
+
+@pytest.fixture(autouse=True)
+def time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question takes every attempt made so far for one that can no longer run."""
+    monkeypatch.setattr(ops, "OP_LIFETIME_MS", -60_000)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=2) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def played(casino: Casino) -> Casino:
+    """A casino whose events so far are in Postgres; no daemon runs."""
+    await casino.have_played()
+    return casino
+
+
+async def pull(casino: Casino) -> bytes:
+    """A pull; the id of the attempt."""
+    op_id = new_op(casino)
+    await casino.engine.execute(PULL, Caller(ME, "VIP", "user", op_id), GachaPull(1, "standard", False))
+    return op_id
+
+
+def new_op(casino: Casino) -> bytes:
+    return OpIds(casino.engine.now_ms).new()
+
+
+async def ask(sources: Sources, op_id: bytes) -> OpReply:
+    reply: OpReply = await OP.answer(
+        sources, Caller(ME, "VIP", "user", secrets.token_bytes(16)), OpQuery(op_id.hex())
+    )
+    return reply
+
+
+async def follow(casino: Casino, limits: Limits = TRIM_AT_ONCE) -> None:
+    """A daemon takes all there is, and trims it."""
+    async with casino.daemon(limits):
+        await casino.until_caught_up()
+
+
+class Interrupted:
+    """A pool that lets something happen right before or after its n-th query; they count from 0."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, query: int, moment: str, action: Callable[[], Awaitable[Any]]
+    ) -> None:
+        self._pool, self._query, self._moment, self._action = pool, query, moment, action
+        self._queries = 0
+
+    async def fetchrow(self, *arguments: Any, **options: Any) -> Any:
+        now, self._queries = self._queries == self._query, self._queries + 1
+        if now and self._moment == "before":
+            await self._action()
+        row = await self._pool.fetchrow(*arguments, **options)
+        if now and self._moment == "after":
+            await self._action()
+        return row
+
+    def sources(self, casino: Casino) -> Sources:
+        return Sources(casino.engine, cast("asyncpg.Pool", self))
+
+
+MOMENTS = pytest.mark.parametrize(
+    ("query", "moment"), [(0, "before"), (0, "after"), (1, "before"), (1, "after")]
+)
+
+
+async def test_given_a_pull_when_the_daemon_has_taken_and_trimmed_it_then_it_is_applied_and_durable(
+    played: Casino, pool: asyncpg.Pool
+) -> None:
+    op_id = await pull(played)
+    event = (await played.log())[-1]
+    sources = Sources(played.engine, pool)
+
+    in_outbox = await ask(sources, op_id)
+    await pull(played)
+    await follow(played)
+    in_postgres = await ask(sources, op_id)
+
+    assert op_id not in [event.header.op_id for event in await played.log()]
+    for reply in (in_outbox, in_postgres):
+        assert (reply.outcome, reply.event_id, reply.type) == ("applied", str(event.id), "gacha.pulled")
+    assert (in_outbox.durable, in_postgres.durable) == (False, True)
+
+
+@MOMENTS
+async def test_given_the_daemon_takes_and_trims_between_two_looks_when_asked_then_it_is_found_all_the_same(
+    played: Casino, pool: asyncpg.Pool, query: int, moment: str
+) -> None:
+    op_id = await pull(played)
+    await pull(played)
+
+    async def taken() -> None:
+        await follow(played)
+
+    reply = await ask(Interrupted(pool, query, moment, taken).sources(played), op_id)
+
+    assert reply.outcome == "applied"
+
+
+@MOMENTS
+async def test_given_a_push_between_two_looks_when_asked_then_neither_answer_is_wrong(
+    played: Casino, pool: asyncpg.Pool, query: int, moment: str
+) -> None:
+    op_id, never_sent = await pull(played), new_op(played)
+    tokens = iter((2, 3))
+
+    async def pushed() -> None:
+        economy = replace(generous_economy(), initial_tokens=next(tokens))
+        await push(played.transport, played.connection, economy)
+
+    assert (await ask(Interrupted(pool, query, moment, pushed).sources(played), op_id)).outcome == "applied"
+    reply = await ask(Interrupted(pool, query, moment, pushed).sources(played), never_sent)
+    assert reply.outcome == "not_applied"
+
+
+async def test_given_an_attempt_runs_and_its_time_ends_during_the_looks_when_asked_then_not_applied_is_not_said(
+    played: Casino, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ops, "OP_LIFETIME_MS", 0)
+    over_ms = played.engine.now_ms() + 2_000
+    op_id = OpIds(lambda: over_ms).new()
+
+    async def is_over() -> bool:
+        time: Any = await played.transport.call("TIME")
+        return int(time[0]) * 1000 + int(time[1]) // 1000 > over_ms
+
+    async def run() -> None:
+        await played.engine.execute(PULL, Caller(ME, "VIP", "user", op_id), GachaPull(1, "standard", False))
+        await until(is_over, "the end of the attempt's time")
+
+    reply = await ask(Interrupted(pool, 1, "after", run).sources(played), op_id)
+
+    assert reply.outcome == "unknown"
+    assert (await ask(Sources(played.engine, pool), op_id)).outcome == "applied"
+
+
+async def test_given_an_attempt_that_never_arrived_when_asked_then_it_was_not_applied(
+    played: Casino, pool: asyncpg.Pool
+) -> None:
+    await pull(played)
+
+    assert (await ask(Sources(played.engine, pool), new_op(played))).outcome == "not_applied"
+
+
+async def test_given_postgres_is_away_when_asked_then_only_what_the_outbox_has_is_known(
+    played: Casino, database_url: str
+) -> None:
+    op_id = await pull(played)
+    closed = await asyncpg.create_pool(database_url, min_size=0)
+    await closed.close()
+    sources = Sources(played.engine, closed)
+
+    reply = await ask(sources, op_id)
+    assert (reply.outcome, reply.durable) == ("applied", None)
+    assert (await ask(sources, new_op(played))).outcome == "unknown"
+
+
+async def test_given_redis_is_away_when_asked_then_only_what_postgres_has_is_known(
+    played: Casino, pool: asyncpg.Pool
+) -> None:
+    durable = await pull(played)
+    await follow(played)
+    in_outbox = await pull(played)
+    away = Transport(played.redis_url)
+    await away.open()
+    played.engine.transport = away
+    await away.close()
+    sources = Sources(played.engine, pool)
+
+    reply = await ask(sources, durable)
+    assert (reply.outcome, reply.durable) == ("applied", True)
+    for op_id in (in_outbox, new_op(played)):
+        assert (await ask(sources, op_id)).outcome == "unknown"
+
+
+@pytest.mark.parametrize("query", [0, 1])
+async def test_given_another_connection_between_two_looks_when_asked_then_nothing_can_be_ruled_out(
+    played: Casino, pool: asyncpg.Pool, query: int
+) -> None:
+    transport = played.transport
+
+    async def connected_again() -> bool:
+        return transport.connection_number == 2 and transport.identity is not None
+
+    async def reconnected() -> None:
+        transport.reconnect("the test says so")
+        await until(connected_again, "the connection")
+
+    reply = await ask(Interrupted(pool, query, "after", reconnected).sources(played), new_op(played))
+
+    assert reply.outcome == "unknown"
+
+
+async def test_given_another_server_has_the_next_epoch_when_asked_then_this_ones_outbox_proves_nothing(
+    played: Casino, pool: asyncpg.Pool
+) -> None:
+    op_id = await pull(played)
+    await take_epoch(played.connection, await read_position(played.connection, PARTITION), OTHER_SERVER)
+    sources = Sources(played.engine, pool)
+
+    assert (await ask(sources, op_id)).outcome == "unknown"
+    assert (await ask(sources, new_op(played))).outcome == "unknown"
+
+
+@pytest.mark.parametrize("change", ["op_id = '\\x00'", "seq = seq + 1", "seq = seq - 1"])
+async def test_given_an_outbox_that_does_not_fit_postgres_when_asked_then_nothing_can_be_ruled_out(
+    played: Casino, pool: asyncpg.Pool, change: str
+) -> None:
+    await played.connection.execute(f"UPDATE partitions SET {change}")
+
+    assert (await ask(Sources(played.engine, pool), new_op(played))).outcome == "unknown"
+
+
+async def test_given_nothing_taken_yet_when_asked_then_the_whole_outbox_answers(
+    played: Casino, pool: asyncpg.Pool
+) -> None:
+    op_id = await pull(played)
+    await played.connection.execute(
+        "UPDATE partitions SET epoch = NULL, seq = NULL, op_id = NULL, ts_ms = NULL"
+    )
+    sources = Sources(played.engine, pool)
+
+    assert (await ask(sources, op_id)).outcome == "applied"
+    assert (await ask(sources, new_op(played))).outcome == "not_applied"
+
+
+async def test_given_a_new_epoch_after_a_restart_when_asked_then_attempts_of_the_old_one_are_told_apart(
+    played: Casino, pool: asyncpg.Pool
+) -> None:
+    op_id, never_sent = await pull(played), new_op(played)
+    await played.pretend_restart()
+    sources = Sources(played.engine, pool)
+    assert {(await ask(sources, each)).outcome for each in (op_id, never_sent)} == {"unknown"}
+
+    async with played.daemon():
+        assert (await played.until_open()).epoch == 2
+        await played.until_caught_up()
+
+    assert (await ask(sources, op_id)).outcome == "applied"
+    assert (await ask(sources, never_sent)).outcome == "not_applied"
