@@ -200,6 +200,9 @@ class Audit:
                     assert not is_open or (before and event.ts_ms - before.last_at_ms >= IDLE_MS)
                 else:
                     assert before and is_open, "ended twice"
+                    assert event.header.tier or after.ended_at_ms == before.last_at_ms, (
+                        "ended by the system, not idle"
+                    )
                     assert msgspec.structs.replace(after, ended_at_ms=0) == before
                 continue
             counts = (

@@ -59,7 +59,7 @@ ECONOMIES: tuple[Economy, ...] = (
         initial_gems=40,
         gacha=_LIMITS,
         slot=_SLOT,
-        rate_limit=_rates((3, 7), (1, 3)),
+        rate_limit=_rates((2, 7), (1, 3)),
     ),
     economy(
         {"soft": _SOFT | {"enabled": False}, "limited": _LIMITED | {"stock": {"Legendary": 50, "Rare": 4}}},
@@ -82,7 +82,7 @@ ECONOMIES: tuple[Economy, ...] = (
         gacha=_LIMITS,
         crash={"enabled": False},
         rps={"enabled": False},
-        rate_limit=_rates((2, 12), (2, 2)),
+        rate_limit=_rates((1, 12), (2, 2)),
     ),
     economy({"limited": _LIMITED}, gacha={"enabled": False}, slot={"enabled": False}),
     economy({"limited": _LIMITED}, maintenance=True, rate_limit=_rates((1, 2), (1, 1))),

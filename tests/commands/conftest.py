@@ -9,7 +9,7 @@ from croupier_schemas.economy import Economy
 from tests.commands.economies import economy
 from tests.commands.world import SETTINGS, World
 
-pytest.register_assert_rewrite("tests.commands.machine")
+pytest.register_assert_rewrite("tests.commands.machine", "tests.commands.audit")
 
 OpenWorld = Callable[..., Awaitable[World]]
 

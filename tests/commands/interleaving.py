@@ -174,10 +174,8 @@ class Course:
                 return DISTRIBUTE, self._reward(uid), caller(ADMIN, role="admin", key=key)
 
     def _reward(self, uid: int) -> RewardsDistribute:
-        """For the rich one as much as there may be, so that it is refused, or what comes then is."""
-        amount = self.chance.choice((1_000, 20_000))
-        if uid == RICH:
-            amount = self.chance.choice((BALANCE_MAX - 500_000, BALANCE_MAX // 3, 1_000))
+        """The rich one has nearly as much as there may be."""
+        amount = self.chance.choice((BALANCE_MAX, 4_000, 200, 1) if uid == RICH else (1_000, 20_000))
         key = f"gift-{self.chance.randrange(40)}" if self.chance.random() < 0.5 else None
         kind = "GEMS" if self.chance.random() < 0.3 else "TOKENS"
         if (

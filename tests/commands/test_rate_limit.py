@@ -12,7 +12,7 @@ from croupier.gacha.pull import PULL
 from croupier_schemas import keys
 from croupier_schemas.economy import Economy, Tier
 from croupier_schemas.gacha import GachaPull
-from croupier_schemas.records import PLAYER
+from croupier_schemas.records import FLAG_BANNED, PLAYER
 from tests.commands.conftest import OpenWorld
 from tests.commands.economies import economy
 from tests.commands.world import NOON_MS, P, World, caller
@@ -227,3 +227,15 @@ async def test_given_a_random_course_of_calls_when_compared_with_the_list_of_tim
             assert error is None
             log.add(world.clock.now_ms)
             log.times_ms = log.times_ms[-minute:]
+
+
+async def test_given_a_full_window_when_the_economy_would_refuse_as_well_then_the_rate_limit_comes_first(
+    open_world: OpenWorld,
+) -> None:
+    world = await open_world(limited(1, 1))
+    assert (await world.refused(world.pull(1, banner="nowhere"))).code == "BANNER_NOT_FOUND"
+    await world.pull(1)
+
+    assert (await world.refused(world.pull(1, banner="nowhere"))).code == "RATE_LIMITED"
+    await world.change_player(1, flags=FLAG_BANNED)
+    assert (await world.refused(world.pull(1, banner="nowhere"))).code == "PLAYER_BANNED"

@@ -1,11 +1,13 @@
 """The engine with its scripts against the model of the casino in plain Python."""
 
 import os
+import random
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.commands.long_course import LongCourse
 from tests.commands.machine import EngineAndModel
 
 
@@ -24,3 +26,14 @@ def test_given_any_course_of_events_when_engine_and_model_run_it_then_replies_st
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_given_a_long_course_by_a_seed_when_engine_and_model_run_it_then_replies_state_and_events_are_equal(
+    redis_url: str, seed: int
+) -> None:
+    machine = EngineAndModel(redis_url)
+    try:
+        LongCourse(machine, random.Random(seed)).run(2_000)
+    finally:
+        machine.teardown()
