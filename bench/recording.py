@@ -122,7 +122,7 @@ async def record(valkey: Valkey, case: Case, scripts: Scripts | None = None) -> 
 async def _open_casino(transport: Transport, scripts: Scripts) -> None:
     await transport.call("FLUSHALL")
     assert await partition.open_epoch(
-        transport, scripts, 0, identity=str(transport.identity), head=None, epoch=1, installation="bench",
+        transport, scripts, 0, identity=str(transport.identity), head=None, epoch=1, installation="standalone-bench",
         last_entry="",
     )  # fmt: skip
     economy = bench_economy()

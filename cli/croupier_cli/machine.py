@@ -109,7 +109,11 @@ class Machine:
     async def _prepare(self) -> None:
         await check_servers(self.settings)
         async with postgres(self.settings.database_url) as connection:
-            await migrate(connection, lambda name: self._steps.note(f"applying {name}"))
+            await migrate(
+                connection,
+                lambda name: self._steps.note(f"applying {name}"),
+                deterministic=bool(self.settings.deterministic_seed),
+            )
 
     def _start_child(self, command: str, lock: DirectoryLock) -> Child:
         settings = self.settings

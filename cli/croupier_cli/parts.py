@@ -73,4 +73,7 @@ async def _migrate(settings: Settings) -> list[str]:
         if settings.redis_url:
             async with redis(settings.redis_url) as transport:
                 await require_same_installation(transport, connection)
-        return await apply_migrations(connection, lambda name: note(f"applying {name}"))
+        deterministic = bool(settings.deterministic_seed)
+        return await apply_migrations(
+            connection, lambda name: note(f"applying {name}"), deterministic=deterministic
+        )

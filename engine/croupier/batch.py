@@ -1,6 +1,7 @@
 """What a batch is: one request that runs a command many times. Each item succeeds or fails by itself."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -73,6 +74,8 @@ async def run_batch(
     With the caller's idempotency key K, item i (from 0) has the key `K:i`: the same request again does nothing twice.
     """
     turns, command = asyncio.Semaphore(CONCURRENCY), batch.command
+    # Items under one key come one after the other, so that it is the first that counts.
+    in_order: defaultdict[tuple[int, str], asyncio.Lock] = defaultdict(asyncio.Lock)
     assert command.player is not None
     player = command.player
 
@@ -81,9 +84,10 @@ async def run_batch(
             return Attempt(item.uid, b"", item.error)
         if caller.idempotency_key:
             item = batch.keyed(item, f"{caller.idempotency_key}:{place}")
-        async with turns:
-            op_id = new_op_id()
-            each = Caller(caller.uid, caller.tier, caller.role, op_id)
+        op_id = new_op_id()
+        each = Caller(caller.uid, caller.tier, caller.role, op_id)
+        key = command.key(each, item) or op_id.hex()
+        async with in_order[player(item), key], turns:
             try:
                 return Attempt(player(item), op_id, await engine.execute(command, each, item))
             except CroupierError as error:

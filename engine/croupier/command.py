@@ -1,9 +1,9 @@
-"""What a command is: one declaration, from which route, dispatch, OpenAPI entry, metric labels and bench case come."""
+"""What a command is: one declaration, from which route, dispatch, OpenAPI entry and metric labels come."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -96,6 +96,14 @@ class Done(msgspec.Struct, frozen=True, gc=False):
     replayed: bool
 
 
+class Errand(NamedTuple):
+    """A command that the engine gives itself, as `caller`."""
+
+    command: "Command[Any, Any, Any]"
+    caller: Caller
+    request: msgspec.Struct
+
+
 class Outcome(NamedTuple, Generic[Reply]):
     """What came of a command. `replayed`: it repeats an earlier call. `rate_blocked` as in `Done`."""
 
@@ -117,7 +125,8 @@ class Command(Generic[Request, Terms, Reply]):
     `scope` is the rate limit it counts in, if any. `player` tells whom a command of an admin is about. `forever_key`
     names what is done at most once, ever: a repeat answers as the first time, after whatever has happened since; an
     empty name is not remembered. `strict` says whether to answer only when Postgres has the event. A command without
-    `path` is one that the engine gives itself.
+    `path` is one that the engine gives itself. `first` says, by the code that the script answers, what the engine has
+    to do first, under a new operation id; then the script runs again.
     """
 
     name: str
@@ -140,6 +149,7 @@ class Command(Generic[Request, Terms, Reply]):
     player: Callable[[Request], int] | None = None
     forever_key: Callable[[Caller, Request], str] | None = None
     strict: Callable[[Settings], bool] = field(default=lambda _: False)
+    first: dict[str, Callable[[Context, Terms, list[bytes], bytes], Errand]] = field(default_factory=dict)
     example: Request | None = None
 
     @property
@@ -155,8 +165,6 @@ class Command(Generic[Request, Terms, Reply]):
         if self.forever_key is not None:
             name = self.forever_key(caller, request)
             return f"{self.name} {name}" if name else ""
-        if self.access == "admin" and caller.idempotency_key:
-            return f"admin {caller.uid} {caller.idempotency_key}"
         return caller.idempotency_key
 
     def rate(self, context: Context) -> Rate:

@@ -22,8 +22,8 @@ from croupier.failures import failure, refusal
 from croupier.fairness.nonce import nonce_floor
 from croupier.fairness.seeds import MasterKeys, ServerSeed
 from croupier.frame import Frame
-from croupier.op_id import OP_LIFETIME_MS, made_ms
-from croupier.partition import PARTITIONS
+from croupier.op_id import OP_LIFETIME_MS, OpIds, made_ms
+from croupier.partition import PARTITIONS, is_standalone
 from croupier.reply import keep, of_event, read_kept, read_reply
 from croupier.scripts import Script, Scripts
 from croupier.sessions.rules import IDLE_MS, session_bit
@@ -72,11 +72,17 @@ class Engine:
         self.injected_clock = InjectedClock() if settings.deterministic_seed else None
         self.master_keys = MasterKeys.of_settings(settings)
         self.zone = DayZone(settings.day_zone)
+        self.op_ids = OpIds(self.now_ms)
         self.lookups = asyncio.Semaphore(LOOKUPS_MAX)
         self._durability = durability
         self._clock_ms = clock_ms or self.injected_clock
         self._server_ahead_ms = int(time.time() * 1000) - _monotonic_ms()
-        self.views = Views(transport, settings.command_timeout_seconds, self._server_time_was)
+        self.views = Views(
+            transport,
+            settings.command_timeout_seconds,
+            self._server_time_was,
+            deterministic=self.injected_clock is not None,
+        )
         self._orders = {name: argument_order(self.scripts[name]) for name in self.scripts.names()}
 
     def now_ms(self) -> int:
@@ -120,7 +126,7 @@ class Engine:
         for _ in range(ATTEMPTS_MAX):
             view = await self.views.believed(partition)
             if key and command.forever_key is not None and view is not looked_under:
-                first = await self._done_before(uid, key, request_hash)
+                first = await self._done_before(view.installation, uid, key, request_hash)
                 if first is not None:
                     return of_event(script, command.terms_type, first)
                 looked_under = view
@@ -162,6 +168,8 @@ class Engine:
                 # Too late by the server's clock and in time by ours: ours was wrong.
                 self._server_time_was(int(answer[1]))
                 clock_corrected = True
+            elif terms is not None and (errand := command.first.get(code.decode())) is not None:
+                await self.execute(*errand(context, terms, answer[1:], self.op_ids.new()))
             elif refused is not None and (code == b"NOTHING_KEPT" or code.decode() not in script.errors):
                 raise refused
             else:
@@ -170,7 +178,7 @@ class Engine:
         log.error("command turned away too often", command=command.name, uid=uid)
         raise CroupierError("NOT_READY", retry_after_s=1)
 
-    async def _done_before(self, uid: int, key: str, request_hash: bytes) -> Event | None:
+    async def _done_before(self, installation: str, uid: int, key: str, request_hash: bytes) -> Event | None:
         """The event in Postgres of what is done at most once, ever. Raises IDEMPOTENCY_KEY_REUSED, NOT_READY.
 
         Until Postgres has the event, Redis keeps the key, and for longer than any command lives after that; so one of
@@ -178,6 +186,10 @@ class Engine:
         view must be the older of the two, and with another view Postgres is asked again.
         """
         if self._durability is None:
+            if not is_standalone(installation):
+                raise CroupierError(
+                    "NOT_READY", "what is done once, ever, is known to Postgres: set DATABASE_URL"
+                )
             return None
         first = await self._durability.first(uid, key)
         if first is not None and first.header.request_hash != request_hash:
@@ -212,13 +224,8 @@ class Engine:
     ) -> tuple[Script, list[str], list[bytes | str]]:  # fmt: skip
         """The script, its keys and its arguments."""
         script, caller, economy, uid = self.scripts[command.name], context.caller, view.economy, context.uid
-        names = script.key_names(
-            uid % PARTITIONS,
-            fence=view.fence,
-            uid=str(uid),
-            key=key,
-            **({"game": command.game} | command.places(request)),
-        )
+        places = {"game": command.game} | command.places(request)
+        names = script.key_names(uid % PARTITIONS, fence=view.fence, uid=str(uid), key=key, **places)
         packed_terms = _encode(terms)
         header = EventHeader(
             script.emits or "", uid, caller.tier, caller.op_id, key, request_hash,
@@ -239,7 +246,7 @@ class Engine:
             shadow,
             context.seed.packed(*beginnings) if context.seed else b"",
             BALANCE_MAX,
-            session_bit(command.game),
+            session_bit(places["game"]),
             IDLE_MS,
             f"{view.epoch}-*",
             encode_header(header),

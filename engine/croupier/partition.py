@@ -26,6 +26,25 @@ PARTITIONS = 1
 """Number of partitions. It stands in every head and in Postgres, so that a later change of it cannot go unnoticed."""
 
 
+_STANDALONE = "standalone-"
+_DETERMINISTIC = "deterministic-"
+
+
+def new_installation(*, standalone: bool, deterministic: bool) -> str:
+    """An id for a new installation. It says for good whether a Postgres keeps it, and what its seeds are made from."""
+    return _STANDALONE * standalone + _DETERMINISTIC * deterministic + secrets.token_hex(16)
+
+
+def is_standalone(installation: str) -> bool:
+    """Whether no Postgres keeps it."""
+    return installation.startswith(_STANDALONE)
+
+
+def is_deterministic(installation: str) -> bool:
+    """Whether its seeds are those of the deterministic mode, known to whoever knows the text."""
+    return installation.removeprefix(_STANDALONE).startswith(_DETERMINISTIC)
+
+
 class Redis(Protocol):
     """The part of the transport that is used here."""
 

@@ -90,6 +90,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
         except msgspec.ValidationError as error:
             what, _, path = str(error).partition(" - at `$.")
             raise SettingsError(f"{path.rstrip('`')}: {what}") from None
+        if settings.idempotency_ttl_seconds < 2 * settings.command_timeout_seconds:
+            raise SettingsError(
+                f"IDEMPOTENCY_TTL_SECONDS is {settings.idempotency_ttl_seconds}, and must be at least twice "
+                f"CROUPIER_COMMAND_TIMEOUT_SECONDS, which is {settings.command_timeout_seconds:g}: a first attempt "
+                "that comes late must still meet the key"
+            )
+        if settings.deterministic_seed and settings.workers > 1:
+            raise SettingsError(
+                "CROUPIER_DETERMINISTIC_SEED needs CROUPIER_WORKERS=1, because requests set the clock of one worker"
+            )
         try:
             ZoneInfo(settings.day_zone)
         except (KeyError, ValueError, OSError):

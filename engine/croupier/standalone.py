@@ -4,21 +4,25 @@ With Postgres this is the sync daemon's work, since only Postgres knows which ep
 installation belongs to a Postgres, and is never touched here.
 """
 
-import secrets
-
 import structlog
 
 from croupier.economy import canonical, version
-from croupier.partition import Head, PartitionError, close, open_epoch, push_economy, read_head
+from croupier.partition import (
+    Head,
+    PartitionError,
+    close,
+    is_standalone,
+    new_installation,
+    open_epoch,
+    push_economy,
+    read_head,
+)
 from croupier.scripts import Scripts
 from croupier.transport import Transport
 from croupier_schemas import keys
 from croupier_schemas.economy import Economy
 
 log = structlog.get_logger(__name__)
-
-_STANDALONE = "standalone-"
-"""How the installation of a partition begins that no Postgres keeps; the rest is random, anew for each empty Redis."""
 
 _ATTEMPTS_MAX = 20
 
@@ -28,7 +32,12 @@ class BelongsToPostgres(PartitionError):
 
 
 async def open_without_postgres(
-    transport: Transport, scripts: Scripts, economy: Economy, partition: int = 0
+    transport: Transport,
+    scripts: Scripts,
+    economy: Economy,
+    partition: int = 0,
+    *,
+    deterministic: bool = False,
 ) -> None:
     """Open the partition for the server on this connection, and put `economy` in force where there is none yet.
 
@@ -39,7 +48,7 @@ async def open_without_postgres(
     for _ in range(_ATTEMPTS_MAX):
         head = await own_head(transport, partition)
         if head is None or not head.fence or head.identity != str(transport.identity):
-            await _open(transport, scripts, partition, head)
+            await _open(transport, scripts, partition, head, deterministic=deterministic)
         elif head.economy:
             return
         else:
@@ -53,7 +62,7 @@ async def open_without_postgres(
 async def own_head(transport: Transport, partition: int = 0) -> Head | None:
     """The head of a partition that no Postgres keeps. Raises BelongsToPostgres, PartitionError and TransportError."""
     head = await read_head(transport, partition)
-    if head is not None and not head.installation.startswith(_STANDALONE):
+    if head is not None and not is_standalone(head.installation):
         raise BelongsToPostgres(
             f"partition {partition} of this Redis belongs to the Postgres of installation {head.installation}: "
             "set DATABASE_URL"
@@ -61,12 +70,15 @@ async def own_head(transport: Transport, partition: int = 0) -> Head | None:
     return head
 
 
-async def _open(transport: Transport, scripts: Scripts, partition: int, head: Head | None) -> None:
+async def _open(
+    transport: Transport, scripts: Scripts, partition: int, head: Head | None, *, deterministic: bool
+) -> None:
     """One attempt. Nothing is done where another opener was faster, which the next look at the head shows."""
     if head is not None and head.fence and not await close(transport, scripts, partition, head):
         return
     epoch = head.epoch + 1 if head is not None else 1
-    installation = head.installation if head is not None else _STANDALONE + secrets.token_hex(16)
+    own = new_installation(standalone=True, deterministic=deterministic)
+    installation = head.installation if head is not None else own
     opened = await open_epoch(
         transport, scripts, partition, identity=str(transport.identity), head=head, epoch=epoch,
         installation=installation, last_entry=await _last_entry(transport, partition),

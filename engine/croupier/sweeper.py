@@ -53,10 +53,12 @@ class Sweeper:
             self._sweeps = self._begin()
             self._ticks = 0
         now_ms = self._engine.now_ms()
-        for sweep, every in self._sweeps:
-            if self._ticks % every == 0:
-                await sweep.tick(now_ms)
         self._ticks += 1
+        due = [sweep for sweep, every in self._sweeps if self._ticks % every == 0]
+        outcomes = await asyncio.gather(*(sweep.tick(now_ms) for sweep in due), return_exceptions=True)
+        for outcome in outcomes:  # what is wrong with one must not hold up the others
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     def _begin(self) -> list[tuple[Sweep, int]]:
         """What is swept, and every how many ticks."""

@@ -10,7 +10,7 @@ from croupier.economy import EconomyError, from_canonical
 from croupier.errors import CroupierError
 from croupier.failures import failure, unavailable
 from croupier.gacha.table import CompiledEconomy, compile_economy
-from croupier.partition import Head, PartitionError, fence, read_head
+from croupier.partition import Head, PartitionError, fence, is_deterministic, read_head
 from croupier.transport import OutcomeUnknown, Transport, TransportError
 from croupier_schemas import keys
 
@@ -34,8 +34,14 @@ class Views:
     """The views of all partitions, and the economies they name. `server_time_was` hears of its clock, in ms."""
 
     def __init__(
-        self, transport: Transport, timeout_s: float, server_time_was: Callable[[int], None]
+        self,
+        transport: Transport,
+        timeout_s: float,
+        server_time_was: Callable[[int], None],
+        *,
+        deterministic: bool,
     ) -> None:
+        self._deterministic = deterministic
         self._transport = transport
         self._timeout_s = timeout_s
         self._server_time_was = server_time_was
@@ -105,6 +111,9 @@ class Views:
         if head is None or not head.fence or head.identity != identity or not head.economy:
             why = "has no economy yet" if head and head.fence and not head.economy else "is not open"
             raise CroupierError("NOT_READY", f"partition {partition} {why}", retry_after_s=1)
+        if is_deterministic(head.installation) is not self._deterministic:
+            whose = "belongs to" if self._deterministic is False else "does not belong to"
+            raise CroupierError("NOT_READY", f"partition {partition} {whose} a deterministic installation")
         if head.fence != fence(identity, head.epoch, head.economy, head.schema):
             raise CroupierError(
                 "NOT_READY", f"the fence of partition {partition} is not its own", retry_after_s=1

@@ -6,14 +6,14 @@ import msgspec
 from aiohttp import hdrs, web
 
 from croupier.batch import Batch, Unusable, run_batch
-from croupier.command import Caller
+from croupier.command import Caller, Outcome
 from croupier.engine import Engine
 from croupier.errors import CroupierError
 from croupier.op_id import OpIds
 from croupier_http.auth import UID_MAX, Authenticator
 from croupier_http.bodies import read_body
 from croupier_http.decoding import Decoder
-from croupier_http.endpoints import CLOCK, Places, idempotency_key, set_clock, single_header
+from croupier_http.endpoints import Places, idempotency_key, set_clock, single_header
 from croupier_http.metrics import CommandTally
 from croupier_http.replies import Answer
 from croupier_http.validation import invalid
@@ -55,12 +55,11 @@ class BatchEndpoint:
             raise CroupierError("FORBIDDEN")
         body = await read_body(request, self._body_timeout_s, self._batch.body_bytes_max)
         key = idempotency_key(headers)
-        if CLOCK in headers:
-            set_clock(self._engine, single_header(headers, CLOCK))
         items = self._bodies.body(body).items
         if not 1 <= len(items) <= self._batch.items_max:
             allowed = f"an array of 1 to {self._batch.items_max} items"
             raise invalid("items", f"{len(items)} items", len(items), allowed)
+        set_clock(self._engine, headers)
         caller = Caller(identity.uid, identity.tier, identity.role, op_id, key)
         usable = [self._item(document) for document in items]
         attempts = await run_batch(self._engine, self._batch, caller, usable, self._op_ids.new)
@@ -75,10 +74,10 @@ class BatchEndpoint:
             return Unusable(_player(document), error)
         return item
 
-    def _count(self, outcome: object) -> None:
+    def _count(self, outcome: Outcome[Any] | CroupierError) -> None:
         if isinstance(outcome, CroupierError):
             self.outcomes.count(outcome.code)
-        elif getattr(outcome, "replayed", False):
+        elif outcome.replayed:
             self.outcomes.replayed()
         else:
             self.outcomes.count("ok")

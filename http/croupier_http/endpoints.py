@@ -1,5 +1,6 @@
 """What answers requests: one endpoint per command, per query, and per page of the server itself."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -28,6 +29,7 @@ CLOCK: Final = istr("X-Croupier-Clock-Ms")
 
 _REPLAYED: Final = "Idempotent-Replayed: true\r\n"
 _WOULD_BE_BLOCKED: Final = "X-RateLimit-Sim: blocked\r\n"
+_is_time = re.compile("[0-9]{1,15}").fullmatch
 _encode = msgspec.json.Encoder().encode
 
 Places = Mapping[str, str]
@@ -52,13 +54,15 @@ def idempotency_key(headers: CIMultiDictProxy[str]) -> str:
     return key
 
 
-def set_clock(engine: Engine, text: str | None) -> None:
+def set_clock(engine: Engine, headers: CIMultiDictProxy[str]) -> None:
     """Set the server's time as a test wants it, in Unix ms; refused but in deterministic mode."""
-    clock = engine.injected_clock
+    if CLOCK not in headers:
+        return
+    clock, text = engine.injected_clock, single_header(headers, CLOCK) or ""
     if clock is None:
         allowed = "only with CROUPIER_DETERMINISTIC_SEED set"
         raise invalid(str(CLOCK), "not in deterministic mode", text, allowed)
-    if text is None or not text.isascii() or not text.isdigit() or int(text[:16]) > CLOCK_MS_MAX:
+    if not _is_time(text) or int(text) > CLOCK_MS_MAX:
         raise invalid(str(CLOCK), "not a time", text, f"Unix time in ms, 0 to {CLOCK_MS_MAX}")
     clock.now_ms = int(text)
 
@@ -95,9 +99,8 @@ class CommandEndpoint:
             raise CroupierError("FORBIDDEN")
         body = await read_body(request, self._body_timeout_s)
         key = idempotency_key(headers)
-        if CLOCK in headers:
-            set_clock(self._engine, single_header(headers, CLOCK))
         command_request = self._decoder.body(body)
+        set_clock(self._engine, headers)
         caller = Caller(identity.uid, identity.tier, identity.role, op_id, key)
         try:
             reply, replayed, rate_blocked = await self._engine.execute(self._command, caller, command_request)
@@ -133,6 +136,7 @@ class QueryEndpoint:
         if self._query.access == "admin" and identity.role != "admin":
             raise CroupierError("FORBIDDEN")
         params = self._decoder.query([*places.items(), *request.query.items()])
+        set_clock(self._sources.engine, request.headers)
         caller = Caller(identity.uid, identity.tier, identity.role, op_id)
         with asking_postgres():
             return Answer(_encode(await self._query.answer(self._sources, caller, params)))

@@ -45,7 +45,10 @@ async def _look(engine: Engine, economy: Economy | None, *, first: bool) -> None
     try:
         await check_redis(engine.transport)
         if economy is not None:
-            await open_without_postgres(engine.transport, engine.scripts, economy)
+            deterministic = engine.injected_clock is not None
+            await open_without_postgres(
+                engine.transport, engine.scripts, economy, deterministic=deterministic
+            )
     except (RedisUnsuitable, BelongsToPostgres) as error:
         if first:
             raise RedisUnsuitable(str(error)) from None

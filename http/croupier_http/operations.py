@@ -36,7 +36,7 @@ class PageRoute(NamedTuple):
 PAGES: Final = (
     PageRoute("/health", "Whether this process is alive", "application/json"),
     PageRoute("/ready", "Whether a pull would succeed, and if not, why", "application/json", ("NOT_READY",)),
-    PageRoute("/metrics", "Metrics of all workers, for Prometheus", "text/plain", ("RATE_LIMITED",)),
+    PageRoute("/metrics", "Metrics of all workers, for Prometheus", "text/plain"),
     PageRoute("/openapi.json", "This description", "application/json", ("RATE_LIMITED",)),
     PageRoute("/docs", "This description, for people", "text/html", ("RATE_LIMITED",)),
 )

@@ -18,8 +18,8 @@ from croupier_http.replies import Answer
 ADDRESSES_MAX: Final = 50_000
 """Addresses that are counted at once. Whoever has more of them than that is not to be stopped by counting."""
 
-PROBES: Final = frozenset({"/health", "/ready"})
-"""Pages without a limit: what calls them starts and stops servers by the answer."""
+PROBES: Final = frozenset({"/health", "/ready", "/metrics"})
+"""Pages without a limit: what calls them watches the servers, and starts and stops them by the answer."""
 
 _X_FORWARDED_FOR: Final = istr("X-Forwarded-For")
 

@@ -95,7 +95,10 @@ class CrashCashoutReply(msgspec.Struct, frozen=True):
     profit: Annotated[int, Meta(description="Payout less bet, in tokens")]
     balance: Annotated[Balance, Meta(description="Tokens by now")]
     outcome: Outcome
-    crash_point: Annotated[Multiplier, Meta(description="Where the round crashed, or would have")]
+    crash_point: Annotated[
+        Multiplier | None,
+        Meta(description="Where the round crashed, or would have; null after a cash-out of one's own"),
+    ]
     receipt: Annotated[
         Receipt | None,
         Meta(description="null where the server had settled the round before this was asked for"),

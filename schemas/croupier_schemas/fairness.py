@@ -135,7 +135,12 @@ class CrashSettledReceipt(CrashRound, frozen=True, kw_only=True, tag="crash.sett
     """The end of a round. `nonce` is that of the bet."""
 
     elapsed_ms: Annotated[int, Meta(description="From the bet to the settlement")]
-    crash_m100: Annotated[int, Meta(description="Where the round crashed, or would have")]
+    crash_m100: Annotated[
+        int | None,
+        Meta(
+            description="Where the round crashed, or would have; null for one cashed out until the seed is revealed"
+        ),
+    ]
     outcome: Outcome
     paid_m100: Annotated[
         int | None, Meta(description="The multiplier paid; null where the round crashed first")

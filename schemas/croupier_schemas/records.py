@@ -11,6 +11,7 @@ from croupier_schemas.layout import Layout, raw, u8, u16, u32, u64
 
 FLAG_BANNED = 1
 CURRENCY_TOKENS, CURRENCY_GEMS = 0, 1
+SESSION_BITS: Final[dict[str, int]] = {"gacha": 1, "crash": 2, "slot": 4, "rps": 8}
 CRASH_CASHED, CRASH_AUTO, CRASH_CRASHED = 1, 2, 3
 RPS_MOVES: Final = ("ROCK", "PAPER", "SCISSORS")
 RPS_OUTCOMES: Final = ("DRAW", "WIN", "LOSE")

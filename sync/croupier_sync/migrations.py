@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import uuid
 from collections.abc import Callable
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from croupier.partition import PARTITIONS
+from croupier.partition import PARTITIONS, new_installation
 from croupier_sync.errors import MigrationError
 from croupier_sync.postgres import LOCK_CLASS, LOCK_MIGRATIONS
 
@@ -64,6 +63,8 @@ async def migrate(
     connection: asyncpg.Connection,
     progress: Callable[[str], None] | None = None,
     directory: Traversable = DIRECTORY,
+    *,
+    deterministic: bool = False,
 ) -> list[str]:
     """Apply what is missing and return the names of it; the first run also makes the installation.
 
@@ -82,7 +83,8 @@ async def migrate(
                 await connection.execute(migration.sql, timeout=STATEMENT_TIMEOUT_S)
                 await connection.execute(_RECORD, migration.name, migration.checksum)
         async with connection.transaction():
-            await connection.execute(_INSTALL, str(uuid.uuid4()), PARTITIONS)
+            name = new_installation(standalone=False, deterministic=deterministic)
+            await connection.execute(_INSTALL, name, PARTITIONS)
             await connection.execute(_ADD_PARTITIONS)
     finally:
         if not connection.is_closed():

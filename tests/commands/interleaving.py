@@ -148,7 +148,7 @@ class Course:
             case 0 | 1 | 2:
                 banner, gems = chance.choice(("soft", "limited", "limited")), chance.random() < 0.3
                 return PULL, GachaPull(10 if chance.random() < 0.3 else 1, banner, gems), asked
-            case 3 | 4 | 5:
+            case 3 | 4:
                 return (
                     BET,
                     CrashBet(chance.choice(BETS), chance.choice((None, 1.01, 1.2, 1.5, 2.0, 3.0))),
@@ -157,6 +157,8 @@ class Course:
             case 5 | 6 if self._rounds:
                 uid, game_id = chance.choice(self._rounds)
                 return CASHOUT, CrashCashout(game_id), replace(asked, uid=uid)
+            case 5 | 6:
+                return BET, CrashBet(chance.choice(BETS), None), asked
             case 7 | 8 | 9:
                 return SPIN, SlotSpin(chance.choice(BETS)), asked
             case 10 | 11 | 12:

@@ -379,7 +379,7 @@ def recorded(event: Event, expected: Recorded) -> Recorded:
         type=header.type,
         uid=header.uid,
         tier=header.tier,
-        op_id=expected.op_id if by_system else header.op_id,
+        op_id=expected.op_id if by_system or not expected.op_id else header.op_id,
         key=header.idempotency_key,
         economy=header.economy.hex(),
         terms=terms,

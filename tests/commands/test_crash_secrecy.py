@@ -118,7 +118,8 @@ async def test_given_open_rounds_when_all_that_they_left_is_searched_then_no_cra
             for trace in traces_of_round(each):
                 assert trace not in everything, f"a crash point in {where}: {trace!r}"
 
-    # The search can find: once it is settled, the crash point is told.
+    # The search can find: once it has crashed, the crash point is told.
+    casino.clock.now_ms += 600_000
     game = (await record(casino, uids[0])).game.hex()
     end = encoded(await cash_out(casino, uids[0], game)) + b"".join(await everything_but_volatile(casino))
     assert any(trace in end for trace in traces_of_round(uids[0]))

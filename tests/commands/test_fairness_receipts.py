@@ -151,9 +151,11 @@ async def test_given_a_cash_out_after_other_games_when_its_receipt_is_asked_for_
     assert (found.game_id, found.bet, found.target_m100) == (started.game_id, 137, 100_000)
     assert (found.outcome, found.paid_m100, found.payout) == ("cashed", 200, 274)
     assert (found.started_at_ms, found.elapsed_ms) == (started.started_at_ms, ms_until(200))
-    assert found.crash_m100 == crash_point(uid, 2)
+    assert found.crash_m100 is None
     await world.rotate(uid)
-    assert verify_receipt(await receipt(world, reply.receipt.event_id, uid)) == []
+    revealed = await receipt(world, reply.receipt.event_id, uid)
+    assert isinstance(revealed, CrashSettledReceipt) and revealed.crash_m100 == crash_point(uid, 2)
+    assert verify_receipt(revealed) == []
 
 
 @pytest.mark.parametrize(

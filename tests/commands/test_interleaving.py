@@ -55,7 +55,7 @@ async def assert_indexes(world: World, store: Store) -> None:
     assert set(await index(world, keys.session_open(P))) == open_sessions
 
 
-@pytest.mark.parametrize("seed", range(int(__import__("os").environ.get("SEEDS", "6"))))
+@pytest.mark.parametrize("seed", range(6))
 async def test_given_all_commands_at_once_over_several_engines_when_audited_then_log_and_state_balance(
     open_world: OpenWorld, seed: int
 ) -> None:

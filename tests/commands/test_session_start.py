@@ -87,7 +87,7 @@ async def test_given_sessions_of_all_games_when_some_end_then_the_others_stay_op
     assert (await start(world, 2, "slot")).session_id != opened["slot"]
 
 
-async def test_given_a_session_that_has_become_idle_when_started_then_another_begins_and_the_event_has_both(
+async def test_given_a_session_that_has_become_idle_when_started_then_that_is_ended_first_and_another_begins(
     world: World,
 ) -> None:
     first = await start(world, 1)
@@ -102,10 +102,11 @@ async def test_given_a_session_that_has_become_idle_when_started_then_another_be
     assert second.session_id != first.session_id and second.receipt is not None
     assert (await session(world, 1)).rounds == 0
     assert await index(world) == {"1:gacha": world.clock() + IDLE_MS}
-    event = (await world.events("session.started"))[-1]
-    ended = SESSION.unpack(event.result)
+    (event,) = await world.events("session.ended")
+    ended = SESSION.unpack(event.image(keys.session(P, 1, "gacha")) or b"")
     assert ended == msgspec.structs.replace(played, ended_at_ms=started_ms + 60_000)
     assert ended.id == raw_id(first.session_id)
+    assert (await end(world, 1, first.session_id)).result_data.rounds == 1
 
 
 async def test_given_a_key_when_the_start_is_repeated_then_the_first_reply_comes_again(world: World) -> None:

@@ -34,6 +34,7 @@ from tests.model.fairness import INSTALLATION
 
 P = 0
 MASTER_KEY = hashlib.sha256(b"master key of the command tests").digest()
+DETERMINISTIC_INSTALLATION = "standalone-deterministic-tests"
 SETTINGS = Settings(master_keys=f"1:{MASTER_KEY.hex()}")
 
 
@@ -87,18 +88,25 @@ class World:
     engine: Engine
     clock: Clock
     economy: Economy
+    installation: str
     _transports: list[Transport] = field(default_factory=list)
 
     @classmethod
     async def of(
-        cls, url: str, economy: Economy, *, epoch: int = 1, settings: Settings = SETTINGS
+        cls,
+        url: str,
+        economy: Economy,
+        *,
+        epoch: int = 1,
+        settings: Settings = SETTINGS,
     ) -> "World":
         """An empty server becomes a casino."""
         transport = Transport(url)
         await transport.open()
         clock = Clock()
         engine = Engine(transport, settings, clock_ms=clock)
-        world = cls(url, transport, engine, clock, economy, [transport])
+        installation = DETERMINISTIC_INSTALLATION if settings.deterministic_seed else INSTALLATION
+        world = cls(url, transport, engine, clock, economy, installation, [transport])
         await world.open(epoch=epoch)
         await world.push(economy)
         return world
@@ -133,7 +141,7 @@ class World:
             identity=identity or str(self.transport.identity),
             head=await partition.read_head(self.transport, P),
             epoch=epoch,
-            installation=INSTALLATION,
+            installation=self.installation,
             last_entry=entries[0][0].decode() if entries else "",
         )
         assert opened

@@ -40,7 +40,7 @@ async def test_given_anothers_op_id_when_asked_for_then_only_an_admin_is_told(cl
 
 
 @pytest.mark.parametrize(
-    "op_id", ["x", "0" * 31, "0" * 33, "A" * 32, "0" * 31 + "g", "0" * 31 + "%0A", "0-1-1"]
+    "op_id", ["x", "0" * 31, "0" * 33, "A" * 32, "0" * 31 + "g", "0" * 32 + "%0A", "0-1-1"]
 )
 async def test_given_what_is_no_op_id_when_asked_for_then_422_names_the_field(
     client: Client, op_id: str

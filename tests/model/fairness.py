@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 
-INSTALLATION = "tests"
+INSTALLATION = "standalone-casino"
 
 
 def server_seed(master_key: bytes, uid: int, generation: int) -> str:

@@ -17,9 +17,10 @@ SCRIPTS = Scripts()
 LINES_MAX = 120
 
 _BETWEEN_ENGINE_AND_SCRIPT = {
-    "OK", "FENCED", "REPLAYED", "NEEDS_SEED", "SEED_MISMATCH", "STALE_DAY", "NOTHING_KEPT", "NO_POOL", "POOL_FULL",
+    "OK", "FENCED", "REPLAYED", "NEEDS_SEED", "SEED_MISMATCH", "STALE_DAY", "NOTHING_KEPT",
+    "SESSION_IDLE", "NO_POOL", "POOL_FULL",
 }  # fmt: skip
-_ANSWER = re.compile(r"(?:refuse\(|return \{)'([A-Z_]+)'")
+_ANSWER = re.compile(r"(?:answer\(|return \{)'([A-Z_]+)'")
 
 
 def name_of(path: Path) -> str:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from croupier.clock import utc
 from croupier.crash.bet import BET
+from croupier.crash.settled import Settlement
 from croupier.rps.play import PLAY
 from croupier.sessions.rules import IDLE_MS
 from croupier.slot.spin import SPIN
@@ -112,7 +113,7 @@ async def test_given_crash_rounds_when_followed_then_each_has_one_row_of_how_it_
             "bet_amount": 100,
             "auto_cashout": Decimal("2.00") if rows[game_id]["auto_cashout"] is not None else None,
             "cashout_multiplier": Decimal(str(reply.multiplier)) if paid else None,
-            "crash_multiplier": Decimal(str(reply.crash_point)),
+            "crash_multiplier": Decimal(Settlement.of_event(settled[seq]).crash.settled_crash_m100) / 100,
             "payout_amount": reply.payout,
             "started_at": utc(started[seq].ts_ms),
             "cashed_out_at": utc(settled[seq].ts_ms) if paid else None,
@@ -212,7 +213,7 @@ async def test_given_sessions_when_followed_then_each_has_a_row_of_what_was_play
     }  # fmt: skip
     assert (result.total_bet, result.total_win) == (500, rows[first.session_id]["win"])
     assert (rows[open_one.session_id]["ended_at"], rows[open_one.session_id]["rounds"]) == (None, 0)
-    # Nobody ended it; the next one's start says that it was over.
+    # Nobody ended it; the next one's start did.
     assert rows[left.session_id]["ended_at"] == utc(left_ms)
     assert (rows[left.session_id]["rounds"], rows[left.session_id]["bet"]) == (1, 200)
     assert (rows[after.session_id]["ended_at"], rows[after.session_id]["bet"]) == (None, 0)

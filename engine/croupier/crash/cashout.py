@@ -30,7 +30,8 @@ def _render(_economy: CompiledEconomy, _terms: NoTerms, done: Done) -> CrashCash
         profit=crash.settled_payout - crash.settled_bet,
         balance=player.tokens,
         outcome=settlement.outcome,
-        crash_point=crash.settled_crash_m100 / 100,
+        # Not to who cashed out: were the settlement lost, the round would go on, and the point would be known.
+        crash_point=None if settlement.outcome == "cashed" else crash.settled_crash_m100 / 100,
         receipt=receipt(done, played.nonce, player.commitment) if played else None,
     )
 

@@ -84,7 +84,8 @@ class OpenBets:
     async def _noticed(self, now_ms: int) -> list[int]:
         """The players who have placed a bet since the last look, and perhaps some more."""
         looked_at_ms, first = self._looked_at_ms, "-inf"
-        if looked_at_ms is not None and self._ticks % _TICKS_BETWEEN_FULL_LOOKS:
+        full = looked_at_ms is None or self._ticks % _TICKS_BETWEEN_FULL_LOOKS == 0
+        if looked_at_ms is not None and not full:
             # A clock that was set back stamps bets with times before the last look.
             first = str(min(looked_at_ms, now_ms) - _OVERLAP_MS)
         index: Any = await self.engine.views.read(
@@ -94,7 +95,8 @@ class OpenBets:
         noticed = []
         for member, score in zip(index[::2], index[1::2], strict=True):
             known = self._rounds.get(uid := int(member))
-            if known is None or known.started_at_ms != int(score):
+            # Two bets of one player in the same millisecond look alike, but to a full look.
+            if full or known is None or known.started_at_ms != int(score):
                 noticed.append(uid)
         return noticed
 

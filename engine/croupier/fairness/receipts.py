@@ -26,6 +26,7 @@ from croupier_schemas.fairness import (
 )
 from croupier_schemas.records import (
     CRASH,
+    CRASH_CASHED,
     CRASH_CRASHED,
     CRASH_SETTLED,
     DRAW_GUARANTEED,
@@ -153,6 +154,8 @@ def _crash_settled(event: Event, _economy: CompiledEconomy, common: Common) -> C
     crash, played = _crash(event), CRASH_SETTLED.unpack(event.result)
     # Other games may have used nonces since the bet.
     common["nonce"] = played.nonce
+    # Were the settlement lost, a round that was cashed out would go on: then nobody must know where it ends.
+    hidden = crash.settled_outcome == CRASH_CASHED and common["server_seed"] is None
     return CrashSettledReceipt(
         **common,
         game_id=crash.settled_game.hex(),
@@ -162,7 +165,7 @@ def _crash_settled(event: Event, _economy: CompiledEconomy, common: Common) -> C
         growth_ppm=played.growth_ppm,
         started_at_ms=played.started_at_ms,
         elapsed_ms=played.elapsed_ms,
-        crash_m100=crash.settled_crash_m100,
+        crash_m100=None if hidden else crash.settled_crash_m100,
         outcome=OUTCOMES[crash.settled_outcome],
         paid_m100=None if crash.settled_outcome == CRASH_CRASHED else crash.settled_m100,
         payout=crash.settled_payout,

@@ -1,4 +1,4 @@
-"""The command `gacha.pull`: its declaration, and the reading of what its event says."""
+"""The command `gacha.pull`."""
 
 from typing import NamedTuple
 

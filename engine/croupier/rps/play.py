@@ -1,4 +1,4 @@
-"""The command `rps.play`: its declaration, and the reading of what its event says."""
+"""The command `rps.play`."""
 
 from typing import NamedTuple
 

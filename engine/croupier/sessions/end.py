@@ -6,7 +6,6 @@ from croupier.command import SYSTEM_ROLE, Caller, Command, Context, Done, receip
 from croupier.errors import CroupierError
 from croupier.gacha.table import CompiledEconomy
 from croupier.sessions.recorded import SessionName, SessionTerms, member
-from croupier.sessions.rules import session_bit
 from croupier_schemas.records import PLAYER, SESSION, Session
 from croupier_schemas.session import SessionEnd, SessionEndReply, SessionResult
 
@@ -14,7 +13,6 @@ from croupier_schemas.session import SessionEnd, SessionEndReply, SessionResult
 class EndArguments(NamedTuple):
     """The arguments that `session/end.lua` declares itself."""
 
-    game_bit: int
     only_idle: int
     asked_id: bytes
     member: str
@@ -29,7 +27,7 @@ def result_data(session: Session) -> SessionResult:
         total_bet=session.bet,
         total_win=session.win,
         net=net,
-        roi=round(net / session.bet, 4) if session.bet else 0.0,
+        roi=round(net / session.bet, 4) + 0.0 if session.bet else 0.0,  # + 0.0, or it may be -0.0
         game_result="WIN" if net > 0 else "LOSE" if net < 0 else "DRAW",
     )
 
@@ -49,7 +47,6 @@ def _key(_caller: Caller, request: SessionEnd) -> str:
 
 def _bind(context: Context, request: SessionEnd, terms: SessionTerms) -> EndArguments:
     return EndArguments(
-        game_bit=session_bit(terms.game),
         only_idle=int(context.caller.role == SYSTEM_ROLE),
         asked_id=_name(request).id,
         member=member(context.uid, terms.game),
@@ -66,7 +63,8 @@ def _render(_economy: CompiledEconomy, terms: SessionTerms, done: Done) -> Sessi
     )
 
 
-# No rate limit: a session can be ended once, and its start was limited. Nor does maintenance stop it.
+# No rate limit: a session can be ended once, and its start was limited. Nor does maintenance stop it. Its id is its
+# idempotency key, whatever else the caller sends.
 END = Command(
     name="session.end",
     path="/api/games/session/end",

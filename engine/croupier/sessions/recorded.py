@@ -43,16 +43,14 @@ class Recorded(NamedTuple):
     session: Session
 
 
-def sessions_of(event: Event) -> list[Recorded]:
-    """The sessions that a `session.started` or `session.ended` event changed, in the order in which it did.
+def session_of(event: Event) -> Recorded:
+    """The session that a `session.started` or `session.ended` event changed.
 
-    The first of two is one that had become idle and was over, which nobody had ended when the second was started.
     Raises ValueError where a layout is another one.
     """
     game = msgspec.msgpack.decode(event.header.terms, type=SessionTerms).game
-    image = event.image(keys.session(event.id.partition, event.header.uid, game)) or b""
-    records = [SESSION.unpack(data) for data in ([event.result, image] if event.result else [image])]
-    return [Recorded(str(SessionName(game, record.id)), game, record) for record in records]
+    record = SESSION.unpack(event.image(keys.session(event.id.partition, event.header.uid, game)) or b"")
+    return Recorded(str(SessionName(game, record.id)), game, record)
 
 
 def member(uid: int, game: str) -> str:

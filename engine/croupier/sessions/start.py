@@ -4,18 +4,17 @@ from typing import NamedTuple
 
 from croupier.betting import require_open
 from croupier.clock import utc
-from croupier.command import Command, Context, Done, receipt
+from croupier.command import SYSTEM_ROLE, Caller, Command, Context, Done, Errand, receipt
 from croupier.gacha.table import CompiledEconomy
+from croupier.sessions.end import END
 from croupier.sessions.recorded import SessionName, SessionTerms, member
-from croupier.sessions.rules import session_bit
 from croupier_schemas.records import PLAYER, SESSION
-from croupier_schemas.session import SessionStart, SessionStartReply
+from croupier_schemas.session import SessionEnd, SessionStart, SessionStartReply
 
 
 class StartArguments(NamedTuple):
     """The arguments that `session/start.lua` declares itself."""
 
-    game_bit: int
     new_id: bytes
     member: str
 
@@ -26,7 +25,7 @@ def _terms(context: Context, request: SessionStart) -> SessionTerms:
 
 
 def _bind(context: Context, _request: SessionStart, terms: SessionTerms) -> StartArguments:
-    return StartArguments(session_bit(terms.game), context.caller.op_id, member(context.uid, terms.game))
+    return StartArguments(context.caller.op_id, member(context.uid, terms.game))
 
 
 def _render(_economy: CompiledEconomy, terms: SessionTerms, done: Done) -> SessionStartReply:
@@ -37,6 +36,11 @@ def _render(_economy: CompiledEconomy, terms: SessionTerms, done: Done) -> Sessi
         started_at=utc(session.started_at_ms),
         receipt=receipt(done, player.nonce, player.commitment) if done.event else None,
     )
+
+
+def _end_idle(context: Context, terms: SessionTerms, values: list[bytes], op_id: bytes) -> Errand:
+    caller = Caller(context.uid, "", SYSTEM_ROLE, op_id)
+    return Errand(END, caller, SessionEnd(str(SessionName(terms.game, values[0]))))
 
 
 START = Command(
@@ -51,6 +55,7 @@ START = Command(
     terms=_terms,
     bind=_bind,
     render=_render,
+    first={"SESSION_IDLE": _end_idle},
     errors=("GAME_DISABLED", "MAINTENANCE", "PLAYER_BANNED", "PLAYER_EXCLUDED", "RATE_LIMITED"),
     example=SessionStart(game_type="gacha"),
 )

@@ -49,7 +49,12 @@ class IdleSessions:
     async def _look(self, name: str, now_ms: int) -> None:
         uid, game = int(name.partition(":")[0]), cast(Game, name.partition(":")[2])
         data = await self._engine.views.read("GET", keys.session(self._partition, uid, game))
-        session = SESSION.unpack(data) if isinstance(data, bytes) else None
+        try:
+            session = SESSION.unpack(data) if isinstance(data, bytes) else None
+        except ValueError as error:  # a record of another layout must not hold up the others
+            log.error("cannot read an open session", uid=uid, game=game, error=str(error))
+            await self._look_at(uid, game, now_ms + RETRY_MS)
+            return
         if session is None or session.ended_at_ms:
             await self._look_at(
                 uid, game, now_ms + IDLE_MS

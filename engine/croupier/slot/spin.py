@@ -1,4 +1,4 @@
-"""The command `slot.spin`: its declaration, and the reading of what its event says."""
+"""The command `slot.spin`."""
 
 from typing import NamedTuple
 

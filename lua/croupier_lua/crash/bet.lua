@@ -16,7 +16,7 @@
 -- @stage exclusion
 -- @stage rate_limit player
 -- @stage seed
-if player_payout_max > 0 then return refuse('CRASH_BET_ACTIVE') end
+if player_payout_max > 0 then return answer('CRASH_BET_ACTIVE') end
 -- @stage stake
 
 player_nonce = player_nonce + 1

@@ -12,9 +12,8 @@
 -- @stage rate_limit crash
 if player_payout_max == 0 or crash_game ~= game then
   -- What the server settled, rather than the player (1), is told again.
-  if crash_settled_outcome < 2 or crash_settled_game ~= game then return refuse('CRASH_NO_ACTIVE_BET') end
-  if call('EXISTS', outbox_key) == 0 then return {'FENCED'} end
-  return {'OK', '', pack('>I8I1', now_ms, rate_blocked) .. player_pack() .. crash_pack()}
+  if crash_settled_outcome < 2 or crash_settled_game ~= game then return answer('CRASH_NO_ACTIVE_BET') end
+  return answer('OK', '', pack('>I8I1', now_ms, rate_blocked) .. player_pack() .. crash_pack())
 end
 -- @stage seed
 local roll_count, roll_nonce = 1, crash_nonce

@@ -8,14 +8,13 @@
 
 -- @stage gate
 -- @stage player
-if player_payout_max == 0 or crash_game ~= game then return refuse('CRASH_NO_ACTIVE_BET') end
+if player_payout_max == 0 or crash_game ~= game then return answer('CRASH_NO_ACTIVE_BET') end
 -- @stage seed
 local roll_count, roll_nonce = 1, crash_nonce
 -- @stage rolls
 -- @stage crash_judge
 if outcome == 0 then
-  if call('EXISTS', outbox_key) == 0 then return {'FENCED'} end
-  return {'OK', '', pack('>I8I1', now_ms, 0) .. player_pack() .. crash_pack()}
+  return answer('OK', '', pack('>I8I1', now_ms, 0) .. player_pack() .. crash_pack())
 end
 -- @stage crash_settle
 -- @stage session_round

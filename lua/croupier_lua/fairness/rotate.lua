@@ -12,11 +12,11 @@
 -- @stage rate_limit player
 -- @stage seed
 
-if player_payout_max > 0 then return refuse('CRASH_BET_ACTIVE') end
+if player_payout_max > 0 then return answer('CRASH_BET_ACTIVE') end
 if seed_key ~= player_seed_key or seed_generation ~= player_seed_generation then
-  return refuse('NEEDS_SEED', player_seed_key, player_seed_generation)
+  return answer('NEEDS_SEED', player_seed_key, player_seed_generation)
 end
-if seed_commitment ~= player_commitment then return refuse('SEED_MISMATCH') end
+if seed_commitment ~= player_commitment then return answer('SEED_MISMATCH') end
 
 rotated_revealed_key, rotated_revealed_generation = player_seed_key, player_seed_generation
 rotated_revealed_commitment, rotated_revealed_seed = player_commitment, revealed

@@ -24,11 +24,11 @@
 -- @stage rate_limit player
 -- @stage seed
 
-if now_ms < day_from_ms or now_ms >= day_until_ms then return refuse('STALE_DAY', string.format('%d', now_ms)) end
+if now_ms < day_from_ms or now_ms >= day_until_ms then return answer('STALE_DAY', string.format('%d', now_ms)) end
 if day > player_day then player_day, player_pulls = day, 0 end
-if player_pulls >= daily_limit then return refuse('DAILY_GACHA_LIMIT', player_pulls) end
+if player_pulls >= daily_limit then return answer('DAILY_GACHA_LIMIT', player_pulls) end
 local balance = currency == 0 and player_tokens or player_gems
-if balance < cost then return refuse('INSUFFICIENT_BALANCE', string.format('%d', balance)) end
+if balance < cost then return answer('INSUFFICIENT_BALANCE', string.format('%d', balance)) end
 
 local draws, stock, changes, names = '', nil, nil, nil
 player_nonce = player_nonce + 1

@@ -7,4 +7,4 @@
 -- @stage ban
 -- @stage exclusion
 -- @stage rate_limit player
-return refuse('NOTHING_KEPT')
+return answer('NOTHING_KEPT')

@@ -1,4 +1,4 @@
 -- Stage: the ban, in every command that a player asks for.
 -- @error PLAYER_BANNED
 
-if player_flags % 2 == 1 then return refuse('PLAYER_BANNED') end
+if player_flags % 2 == 1 then return answer('PLAYER_BANNED') end

@@ -2,5 +2,5 @@
 -- @error PLAYER_EXCLUDED excluded_until_ms
 
 if player_excluded_until_ms > now_ms then
-  return refuse('PLAYER_EXCLUDED', string.format('%d', player_excluded_until_ms))
+  return answer('PLAYER_EXCLUDED', string.format('%d', player_excluded_until_ms))
 end

@@ -11,8 +11,8 @@
 -- @error REPLAYED first
 -- @error IDEMPOTENCY_KEY_REUSED
 
--- A refusal writes nothing, so no XADD tells whether the caller's view is stale: ask.
-local function refuse(...)
+-- What writes nothing has no XADD that tells whether the caller's view is stale: ask.
+local function answer(...)
   if call('EXISTS', outbox_key) == 0 then return {'FENCED'} end
   return {...}
 end
@@ -27,7 +27,7 @@ if now_ms > not_after_ms then return {'EXPIRED', string.format('%d', now_ms)} en
 if request ~= '' then
   local first = call('GET', idempotency_key)
   if first then
-    if sub(first, 1, 16) ~= sub(request, 1, 16) then return refuse('IDEMPOTENCY_KEY_REUSED') end
-    return refuse('REPLAYED', sub(first, 17))
+    if sub(first, 1, 16) ~= sub(request, 1, 16) then return answer('IDEMPOTENCY_KEY_REUSED') end
+    return answer('REPLAYED', sub(first, 17))
   end
 end

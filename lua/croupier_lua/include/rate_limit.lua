@@ -5,7 +5,7 @@
 -- @arg rate_shadow  int   1: let every call through, and only say what would be refused
 -- @error RATE_LIMITED wait_ms window_s
 
-local rate_now_ms, rate_slot, rate_blocked = now_ms, nil, 0
+local rate_now_ms, rate_slot, rate_blocked, rate_before = now_ms, nil, 0, nil
 local rate_back_ms = <record>_rate_at_ms - now_ms
 if rate_back_ms >= 60000 or rate_back_ms <= -60000 then
   <record>_rate_next, <record>_rate_count = 0, 0
@@ -14,6 +14,7 @@ elseif rate_back_ms > 0 then
 end
 if <record>_rate_size ~= rate_minute then
   -- The limit has changed: the newest calls move to the front of a ring of the new length.
+  rate_before = {<record>_read, <record>_rewrite, <record>_rate_next, <record>_rate_count, <record>_rate_size}
   local ring = sub(<record>_read, <record>_size() + 1)
   local kept = math.min(<record>_rate_count, rate_minute)
   local first = kept > 0 and (<record>_rate_next - kept) % <record>_rate_size or 0
@@ -39,6 +40,9 @@ if rate_wait_ms == 0 then
   if <record>_rate_count < rate_minute then <record>_rate_count = <record>_rate_count + 1 end
 elseif rate_shadow == 1 then
   rate_blocked = 2
+  if rate_before then
+    <record>_read, <record>_rewrite, <record>_rate_next, <record>_rate_count, <record>_rate_size = unpack(rate_before)
+  end
 else
-  return refuse('RATE_LIMITED', string.format('%d', rate_wait_ms + rate_now_ms - now_ms), rate_window_s)
+  return answer('RATE_LIMITED', string.format('%d', rate_wait_ms + rate_now_ms - now_ms), rate_window_s)
 end

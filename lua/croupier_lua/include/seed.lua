@@ -8,9 +8,9 @@ local player_created = 0
 if player_seeded == 0 then
   local known = player_seed_generation > 0
   if seed_generation == 0 or known and (seed_key ~= player_seed_key or seed_generation ~= player_seed_generation) then
-    return refuse('NEEDS_SEED', player_seed_key, player_seed_generation)
+    return answer('NEEDS_SEED', player_seed_key, player_seed_generation)
   end
-  if known and seed_commitment ~= player_commitment then return refuse('SEED_MISMATCH') end
+  if known and seed_commitment ~= player_commitment then return answer('SEED_MISMATCH') end
   if not player_stored then
     player_created, player_tokens, player_gems = 1, seed_tokens, seed_gems
     player_client_seed_length, player_client_seed = seed_client_seed_length, seed_client_seed

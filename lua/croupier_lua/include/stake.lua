@@ -6,7 +6,7 @@
 -- @error INSUFFICIENT_BALANCE balance
 -- @error BALANCE_CAP balance
 
-if player_tokens < bet then return refuse('INSUFFICIENT_BALANCE', string.format('%.0f', player_tokens)) end
+if player_tokens < bet then return answer('INSUFFICIENT_BALANCE', string.format('%.0f', player_tokens)) end
 if player_tokens - bet + player_payout_max + payout_most > balance_max then
-  return refuse('BALANCE_CAP', string.format('%.0f', player_tokens))
+  return answer('BALANCE_CAP', string.format('%.0f', player_tokens))
 end

@@ -11,15 +11,15 @@
 -- @error POOL_FULL stock
 -- @emits pool.added
 
--- A refusal writes nothing, so no XADD tells whether the caller's view is stale: ask.
-local function refuse(...)
+-- What writes nothing has no XADD that tells whether the caller's view is stale: ask.
+local function answer(...)
   if call('EXISTS', outbox_key) == 0 then return {'FENCED'} end
   return {...}
 end
 
 local stock = tonumber(call('HGET', pool_key, rarity))
-if not stock then return refuse('NO_POOL') end
-if stock + amount > stock_max then return refuse('POOL_FULL', string.format('%d', stock)) end
+if not stock then return answer('NO_POOL') end
+if stock + amount > stock_max then return answer('POOL_FULL', string.format('%d', stock)) end
 
 local added = string.format('%d', stock + amount)
 local time = call('TIME')

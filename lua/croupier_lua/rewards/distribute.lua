@@ -9,11 +9,11 @@
 -- @stage gate
 -- @stage player
 
-if not player_stored then return refuse('PLAYER_NOT_FOUND') end
+if not player_stored then return answer('PLAYER_NOT_FOUND') end
 -- What an open crash bet may still pay is set aside, so that its settlement always fits.
 local balance, set_aside = player_tokens, player_payout_max
 if currency == 1 then balance, set_aside = player_gems, 0 end
-if balance + set_aside + amount > balance_max then return refuse('BALANCE_CAP', string.format('%.0f', balance)) end
+if balance + set_aside + amount > balance_max then return answer('BALANCE_CAP', string.format('%.0f', balance)) end
 if currency == 0 then player_tokens = balance + amount else player_gems = balance + amount end
 
 local player_bytes, changes = player_pack(), nil

@@ -1,7 +1,7 @@
 """What the events of sessions mean for queries. Their rounds have rows of their own."""
 
 from croupier.clock import utc
-from croupier.sessions.recorded import sessions_of
+from croupier.sessions.recorded import session_of
 from croupier_schemas.events import Event
 from croupier_sync.projections.economy import Economies
 from croupier_sync.projections.ledger import only_ledger
@@ -9,17 +9,15 @@ from croupier_sync.rows import Row, SessionRow
 
 
 def started_or_ended(event: Event, economies: Economies) -> list[Row]:
-    rows: list[Row] = [
-        SessionRow(
-            session_id=session_id,
-            uid=event.header.uid,
-            game_type=game,
-            started_at=utc(session.started_at_ms),
-            ended_at=utc(session.ended_at_ms) if session.ended_at_ms else None,
-            rounds=session.rounds,
-            bet=session.bet,
-            win=session.win,
-        )
-        for session_id, game, session in sessions_of(event)
-    ]
-    return [*rows, *only_ledger(event, economies)]
+    session_id, game, session = session_of(event)
+    row = SessionRow(
+        session_id=session_id,
+        uid=event.header.uid,
+        game_type=game,
+        started_at=utc(session.started_at_ms),
+        ended_at=utc(session.ended_at_ms) if session.ended_at_ms else None,
+        rounds=session.rounds,
+        bet=session.bet,
+        win=session.win,
+    )
+    return [row, *only_ledger(event, economies)]

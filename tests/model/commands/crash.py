@@ -101,5 +101,5 @@ def _how_it_ended(casino: Casino, uid: int, settled: Settlement) -> Json:
         "profit": settled.payout - settled.bet,
         "balance": casino.players[uid].tokens,
         "outcome": settled.outcome,
-        "crash_point": settled.crash / 100,
+        "crash_point": None if settled.outcome == "cashed" else settled.crash / 100,
     }
