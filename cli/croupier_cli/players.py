@@ -15,8 +15,9 @@ from croupier_cli.output import JsonFlag, result, result_json
 from croupier_cli.servers import redis
 from croupier_http.auth import UID_MAX
 from croupier_schemas import keys
+from croupier_schemas.economy import GAMES
 from croupier_schemas.layout import Layout
-from croupier_schemas.records import GACHA, PLAYER
+from croupier_schemas.records import CRASH, GACHA, PLAYER, SESSION
 
 Value = int | str
 AnyLayout = Layout[Any]
@@ -46,31 +47,39 @@ def show(user: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=U
     settings = operator_settings("REDIS_URL")
     records = asyncio.run(_read(settings, user))
     if as_json:
-        player, *banners = (
-            {line.field: line.value for line in describe(layout, data)} for _, layout, data in records
-        )
-        names = [name for name, _, _ in records[1:]]
-        result_json({"user_id": user, "player": player, "gacha": dict(zip(names, banners, strict=True))})
+        found: dict[str, Any] = {"gacha": {}, "session": {}}
+        for title, layout, data in records:
+            values = {line.field: line.value for line in describe(layout, data)}
+            if layout.name in found:
+                found[layout.name][title] = values
+            else:
+                found[layout.name] = values
+        result_json({"user_id": user, **found})
         return
     for title, layout, data in records:
-        result(title if layout is PLAYER else f"\n{title}")
+        result(f"player {title}" if layout is PLAYER else f"\n{layout.name} {title}".rstrip())
         for line in describe(layout, data):
             result(f"  {line.field:<20} {line.value!s:<20} {line.meaning}")
 
 
 async def _read(settings: Settings, user: int) -> list[tuple[str, AnyLayout, bytes]]:
-    """The player's records, each with a title: first the player's own, then one per banner played."""
+    """The player's records, each with a title: the player's own, banners played, crash, sessions."""
     partition = user % PARTITIONS
     async with redis(settings.redis_url) as transport:
         economy = await stored_economy(transport, await version_in_force(transport))
         player = await transport.call("GET", keys.player(partition, user))
         if not isinstance(player, bytes):
             raise CannotRun(f"there is no player {user}: a player exists from its first command on")
-        records: list[tuple[str, AnyLayout, bytes]] = [(f"player {user}", PLAYER, player)]
-        for banner in economy.gacha.banners:
-            gacha = await transport.call("GET", keys.gacha(partition, user, banner))
-            if isinstance(gacha, bytes):
-                records.append((banner, GACHA, gacha))
+        places: list[tuple[str, AnyLayout, str]] = [
+            (banner, GACHA, keys.gacha(partition, user, banner)) for banner in economy.gacha.banners
+        ]
+        places.append(("", CRASH, keys.crash(partition, user)))
+        places += [(game, SESSION, keys.session(partition, user, game)) for game in GAMES]
+        records: list[tuple[str, AnyLayout, bytes]] = [(str(user), PLAYER, player)]
+        for title, layout, key in places:
+            data = await transport.call("GET", key)
+            if isinstance(data, bytes):
+                records.append((title, layout, data))
         return records
 
 

@@ -132,6 +132,7 @@ class Command(Generic[Request, Terms, Reply]):
     name: str
     path: str
     summary: str
+    description: str = ""
     request: type[Request]
     reply: type[Reply]
     arguments: type[NamedTuple]

@@ -23,7 +23,10 @@ The game engine of a free-to-play casino club: virtual tokens only, provably fai
 
 Members of requests are named in snake_case; their camelCase forms are accepted too. Times named `*_at` are RFC 3339 in
 UTC, those named `*_ms` are Unix times in milliseconds. Repeat requests that failed with 429 or 503 after `Retry-After`,
-with jitter and with the same `Idempotency-Key`; do not repeat those with other 4xx statuses."""
+with jitter and with the same `Idempotency-Key`; do not repeat those with other 4xx statuses.
+
+A server in deterministic mode (`/health` says so) takes a header `X-Croupier-Clock-Ms` with commands and queries: the
+time that it is from then on, in Unix ms, or 0 for the server's own clock. Other servers refuse it with 422."""
 
 _QUERY_ERRORS: Final = ("UNAUTHENTICATED", "RATE_LIMITED", "INTERNAL", "NOT_READY")
 _COMMAND_ERRORS: Final = (
@@ -84,6 +87,18 @@ _HEADERS: Final[Document] = {
         "schema": {"type": "string", "enum": ["true"]},
     },
     "RetryAfter": {"description": "Seconds to wait at least", "schema": {"type": "integer", "minimum": 1}},
+    "RateLimit": {
+        "description": "With `RATE_LIMITED`: the window that is full, and in how many seconds it has room again",
+        "schema": {"type": "string", "examples": ['"minute";r=0;t=12']},
+    },
+    "RateLimitPolicy": {
+        "description": "With `RATE_LIMITED`: how many calls each window takes (IETF ratelimit-headers, draft 11)",
+        "schema": {"type": "string", "examples": ['"second";q=5;w=1, "minute";q=60;w=60']},
+    },
+    "RateLimitSim": {
+        "description": "`blocked` where rate limits are in the mode `shadow` and would have refused this call",
+        "schema": {"type": "string", "enum": ["blocked"]},
+    },
     "Authenticate": {"description": "The scheme that is wanted", "schema": {"type": "string"}},
 }
 
@@ -98,7 +113,9 @@ def document() -> Document:
     )
     schemas = _portable(schemas)
     of_type = dict(zip(structs, _portable(found), strict=True))
-    parameters = {query.name: schemas.pop(query.params.__name__, {}) for query in QUERIES}
+    parameters = {query.name: schemas.get(query.params.__name__, {}) for query in QUERIES}
+    for query in QUERIES:  # several may have the same ones
+        schemas.pop(query.params.__name__, None)
     paths: dict[str, Document] = {}
     for command in COMMANDS:
         paths.setdefault(command.path, {})["post"] = _command(command)
@@ -141,22 +158,25 @@ def _command(command: Command[Any, Any, Any]) -> Document:
     if command.example is not None:
         content["example"] = msgspec.to_builtins(command.example)
     admin = ("FORBIDDEN",) if command.access == "admin" else ()
+    required = any(field.required for field in msgspec.structs.fields(command.request))
+    headers = {"Op-Id": "OpId", "Idempotent-Replayed": "Replayed"}
+    if command.scope:
+        headers["X-RateLimit-Sim"] = "RateLimitSim"
+    description = [command.description, f"Also accepted: {also}." if also else ""]
     return {
         "operationId": operation_id(command.path),
         "tags": [command.game],
         "summary": command.summary,
-        "description": f"Also accepted: {also}." if also else "",
+        "description": "\n\n".join(filter(None, description)),
         "security": [{"bearer": []}],
         "parameters": [_ref("parameters", "IdempotencyKey"), _ref("parameters", "RequestId")],
         "requestBody": {
-            "description": "An empty body counts as `{}`.",
-            "required": False,
+            "description": "" if required else "An empty body counts as `{}`.",
+            "required": required,
             "content": {"application/json": content},
         },
         "responses": {
-            "200": _reply(
-                _ref("schemas", command.reply.__name__), {"Op-Id": "OpId", "Idempotent-Replayed": "Replayed"}
-            ),
+            "200": _reply(_ref("schemas", command.reply.__name__), headers),
             **_errors((*_COMMAND_ERRORS, *command.errors, *admin)),
         },
     }
@@ -241,6 +261,8 @@ def _errors(codes: Iterable[str]) -> dict[str, Document]:
 def _error(kinds: list[ErrorKind]) -> Document:
     status = kinds[0].status
     headers = {"Retry-After": "RetryAfter"} if status in {429, 503} else {}
+    if any(kind.code == "RATE_LIMITED" for kind in kinds):
+        headers |= {"RateLimit": "RateLimit", "RateLimit-Policy": "RateLimitPolicy"}
     if status == 401:
         headers["WWW-Authenticate"] = "Authenticate"
     return {

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from croupier_schemas.common import Balance
+from croupier_schemas.economy import Game
 
 Cursor = Annotated[str, Meta(max_length=64, description="`next_cursor` of the page before")]
 
@@ -50,7 +51,7 @@ class LedgerReply(msgspec.Struct, frozen=True):
 class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which part of the history. `offset` reaches to 10,000; beyond, use `cursor`."""
 
-    game_type: Annotated[str, Meta(pattern=r"^[a-z]{1,32}\Z")] | None = None
+    game_type: Game | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     offset: Annotated[int, Meta(ge=0, le=10_000)] = 0
     since: datetime.datetime | None = None

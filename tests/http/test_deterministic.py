@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 import redis
 
-from croupier.settings import Settings
+from croupier.settings import Settings, SettingsError
 from croupier_http.endpoints import CLOCK
-from tests.http.served import starting
 from tests.http.support import PULL, Client, assert_is_error, dump, running, settings_for, token
 
 NOON_MS = 1_773_111_600_000  # 2026-03-10T12:00:00+09:00
@@ -54,7 +53,7 @@ async def test_given_the_clock_when_a_request_sets_it_then_the_game_lives_by_it_
         assert (await pull(**{CLOCK: "0"})).status == 200  # the server's clock again
 
 
-@pytest.mark.parametrize("text", ["soon", "-1", "1e3", "", "99999999999999999", "١٢"])
+@pytest.mark.parametrize("text", ["soon", "-1", "1e3", "", "99999999999999999", "0" * 16 + "9" * 20, "١٢"])
 async def test_given_what_is_no_time_when_sent_as_the_clock_then_it_is_refused(
     redis_url: str, text: str
 ) -> None:
@@ -77,7 +76,9 @@ async def test_given_a_usual_server_when_a_request_sets_the_clock_then_it_is_ref
 
 async def test_given_the_mode_when_health_is_asked_then_it_says_so(client: Client, redis_url: str) -> None:
     assert (await client.get("/health")).json["deterministic"] is False
-    async with running(deterministic(redis_url, rps_deterministic="win")) as in_mode:
+    # On the Redis of the usual server it is not ready: the one's seeds are nothing for the other.
+    async with running(deterministic(redis_url, rps_deterministic="win"), ready=False) as in_mode:
+        assert (await in_mode.get("/ready")).status == 503
         health = (await in_mode.get("/health")).json
     assert health["deterministic"] is True
     assert [warning.split(" ")[0] for warning in health["warnings"][1:]] == [
@@ -85,11 +86,12 @@ async def test_given_the_mode_when_health_is_asked_then_it_says_so(client: Clien
     ]  # fmt: skip
 
 
-async def test_given_the_mode_and_several_workers_when_started_then_the_server_says_why_not(
-    redis_url: str,
-) -> None:
-    async with starting(
-        deterministic(redis_url), CROUPIER_WORKERS="2", CROUPIER_DETERMINISTIC_SEED="t"
-    ) as server:
-        assert await server.ended() == 2
-    assert "CROUPIER_WORKERS" in server.lines[-1]
+def test_given_the_mode_and_several_workers_when_the_settings_are_read_then_they_say_why_not() -> None:
+    with pytest.raises(SettingsError, match="CROUPIER_WORKERS=1"):
+        Settings.from_environment({"CROUPIER_WORKERS": "2", "CROUPIER_DETERMINISTIC_SEED": "t"})
+
+
+async def test_given_a_usual_server_when_a_query_sets_the_clock_then_it_is_refused(client: Client) -> None:
+    reply = await client.get("/api/wallet", headers={CLOCK: str(NOON_MS)})
+
+    assert_is_error(reply, 422, "VALIDATION_ERROR")

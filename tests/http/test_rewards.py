@@ -322,3 +322,14 @@ async def test_given_no_postgres_when_rewards_are_listed_then_not_ready_and_stra
     assert_is_error(await client.get(path, bearer=token(43)), 403, "FORBIDDEN")
     details = assert_is_error(await client.get("/api/rewards/users/x/rewards"), 422, "VALIDATION_ERROR")
     assert details["details"]["field"] == "id"
+
+
+async def test_given_one_key_on_several_items_of_a_player_when_granted_then_the_first_one_counts(
+    client: Client,
+) -> None:
+    items = [item(amount=amount, key="same") for amount in range(1, 31)]
+
+    results = (await client.post(BULK, {"items": items}, bearer=ADMIN)).json["results"]
+
+    assert [result["status"] for result in results] == ["ok"] + ["error"] * 29
+    assert {result["error"] for result in results[1:]} == {"IDEMPOTENCY_KEY_REUSED"}

@@ -20,7 +20,7 @@ PROXIES = "10.0.0.0/8, 192.0.2.7, 2001:db8:1::/48"
 FOR_ANYONE: dict[str, tuple[str, str, dict[str, str]]] = {
     "page": ("GET", "/openapi.json", {}),
     "HEAD of a page": ("HEAD", "/docs", {}),
-    "metrics": ("GET", "/metrics", {}),
+    "docs": ("GET", "/docs", {}),
     "unknown path": ("GET", "/nowhere", {}),
     "unknown method": ("DELETE", WALLET, {}),
     "query without token": ("GET", WALLET, {}),

@@ -74,6 +74,11 @@ BET = Command(
     name="crash.bet",
     path="/api/games/crash/bet",
     summary="Place a crash bet, which begins a round",
+    description=(
+        "The bet is taken at once, and the round begins. `game_id` is what `crash/cashout` asks for. The "
+        "multiplier is floor(100 * e^(growth * t)) / 100 at t seconds after `started_at_ms`; `crash/odds` has "
+        "the growth."
+    ),
     request=CrashBet,
     reply=CrashBetReply,
     arguments=BetArguments,

@@ -40,6 +40,11 @@ CASHOUT = Command(
     name="crash.cashout",
     path="/api/games/crash/cashout",
     summary="Cash an open crash round out",
+    description=(
+        "`game_id` is the one that `crash/bet` answered. A round that the server settled before is told "
+        "again, as long as the player has settled no other since; `receipt` is null then, and the "
+        "settlement's event is in the history."
+    ),
     request=CrashCashout,
     reply=CrashCashoutReply,
     arguments=CashoutArguments,

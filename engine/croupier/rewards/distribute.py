@@ -72,6 +72,10 @@ DISTRIBUTE = Command(
     name="rewards.distribute",
     path="/api/rewards/distribute",
     summary="Grant a player tokens or gems, at most once per key, for ever",
+    description=(
+        "Of what is granted under one `key` (or else `Idempotency-Key`) to one player, only the first is "
+        "granted, ever; a repeat is answered as the first was. Without a key each request grants."
+    ),
     request=RewardsDistribute,
     reply=RewardsDistributeReply,
     arguments=DistributeArguments,

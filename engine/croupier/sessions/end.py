@@ -69,6 +69,10 @@ END = Command(
     name="session.end",
     path="/api/games/session/end",
     summary="End a session and sum it up; ending it again repeats the result",
+    description=(
+        "`session_id` is the one that `session/start` answered, and is its idempotency key too. A crash round "
+        "counts in the session that is open when it ends."
+    ),
     request=SessionEnd,
     reply=SessionEndReply,
     arguments=EndArguments,

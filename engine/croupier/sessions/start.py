@@ -47,6 +47,10 @@ START = Command(
     name="session.start",
     path="/api/games/session/start",
     summary="Open a session in a game, or find the one that is open",
+    description=(
+        "One session per player and game is open; where one is, that one is answered, and `receipt` is null. "
+        "An hour without a round ends it."
+    ),
     request=SessionStart,
     reply=SessionStartReply,
     arguments=StartArguments,
