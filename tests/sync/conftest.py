@@ -33,3 +33,10 @@ async def casino(
     """An empty Redis and a Postgres with its tables; nothing runs yet."""
     await migrate(connection)
     return Casino.of(redis_url, database_url, transport, connection)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    """Connections to the casino's Postgres, as a worker has them."""
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=4) as pool:
+        yield pool

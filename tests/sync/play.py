@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from croupier.command import Caller, Command
 from croupier.crash.bet import BET
 from croupier.crash.cashout import CASHOUT
+from croupier.durability import Durability
 from croupier.engine import Engine
 from croupier.gacha.pull import PULL
 from croupier.op_id import OpIds
@@ -40,9 +42,10 @@ class Clock:
 class Players:
     """Players of a casino whose clock stands still: neither rate limits nor crash rounds depend on the real one."""
 
-    def __init__(self, casino: Casino) -> None:
+    def __init__(self, casino: Casino, pool: asyncpg.Pool) -> None:
         self.clock = Clock()
-        self.engine = Engine(casino.transport, casino.engine.settings, clock_ms=self.clock)
+        durability = Durability(pool, timeout_s=5.0)
+        self.engine = Engine(casino.transport, casino.engine.settings, durability, clock_ms=self.clock)
         self._op_ids = OpIds(self.clock)
 
     async def give(self, command: Command[Any, Any, Any], uid: int, request: msgspec.Struct) -> Any:

@@ -1,7 +1,6 @@
 """What a player can read back from Postgres."""
 
 import datetime
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -20,12 +19,6 @@ PULLS = 7
 
 def _caller(uid: int) -> Caller:
     return Caller(uid, "STANDARD", "user", bytes(16))
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    async with asyncpg.create_pool(database_url, min_size=1, max_size=2) as pool:
-        yield pool
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ async def test_given_a_migrated_database_when_migrated_again_then_nothing_is_don
     assert await migrate(connection) == []
     assert await connection.fetch("SELECT * FROM installation") == before
     assert len(before) == 1
-    assert len(before[0]["id"]) == 36
+    assert len(before[0]["id"]) == 32
     assert await connection.fetchval("SELECT count(*) FROM partitions") == before[0]["partitions"]
 
 

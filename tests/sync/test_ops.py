@@ -1,7 +1,7 @@
 """What became of an attempt, where Postgres takes what the outbox holds: nothing slips through between the two."""
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import asyncpg
@@ -30,12 +30,6 @@ TRIM_AT_ONCE = Limits(outbox_kept=1)
 def time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """The question takes every attempt made so far for one that can no longer run."""
     monkeypatch.setattr(ops, "OP_LIFETIME_MS", -60_000)
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    async with asyncpg.create_pool(database_url, min_size=1, max_size=2) as pool:
-        yield pool
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """What a daemon says of its partition in Postgres."""
 
-from collections.abc import AsyncIterator
-
 import asyncpg
 import pytest
 
@@ -13,12 +11,6 @@ from tests.sync.support import PARTITION, Casino, until
 BRISK = Limits(heartbeat_s=0.05)
 
 
-@pytest.fixture
-async def pool(casino: Casino) -> AsyncIterator[asyncpg.Pool]:
-    async with asyncpg.create_pool(casino.database_url, min_size=1, max_size=1) as pool:
-        yield pool
-
-
 async def _until_state(pool: asyncpg.Pool, state: str, reason: str = "") -> PartitionState:
     async def said() -> PartitionState | None:
         (partition,) = await partition_states(pool)
@@ -28,6 +20,7 @@ async def _until_state(pool: asyncpg.Pool, state: str, reason: str = "") -> Part
     return found
 
 
+@pytest.mark.usefixtures("casino")
 async def test_given_a_partition_that_nobody_has_followed_when_asked_then_it_is_starting(
     pool: asyncpg.Pool,
 ) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+import asyncpg
 import pytest
 from msgspec.structs import replace
 
@@ -34,12 +35,12 @@ GAMES = {"gacha.pulled", "slot.spun", "rps.played", "crash.settled"}
 
 
 @pytest.fixture
-async def players(casino: Casino) -> Players:
+async def players(casino: Casino, pool: asyncpg.Pool) -> Players:
     """A casino that is open, and that no daemon follows."""
     async with casino.daemon():
         await casino.until_open()
         await casino.until_caught_up()
-    return Players(casino)
+    return Players(casino, pool)
 
 
 async def _waiting(casino: Casino) -> list[Event]:

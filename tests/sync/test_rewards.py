@@ -1,7 +1,7 @@
 """Rewards and Postgres: once per key for ever, whatever became of Redis' keys, and what a player reads back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -31,12 +31,6 @@ from tests.sync.support import PARTITION, Casino
 ADMIN, ME = 900, 1
 GIFT = RewardsDistribute(ME, "TOKENS", 5_000, "Welcome gift", "welcome-1")
 KEY = keys.idempotency(PARTITION, ME, "rewards.distribute welcome-1")
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    async with asyncpg.create_pool(database_url, min_size=1, max_size=4) as pool:
-        yield pool
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Statistics as players and admins ask for them, on real servers with the daemon behind them."""
 
-from collections.abc import AsyncIterator
 from random import Random
 
 import asyncpg
@@ -27,17 +26,11 @@ def _caller(uid: int, role: str = "user") -> Caller:
 
 
 @pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    async with asyncpg.create_pool(database_url, min_size=1, max_size=2) as pool:
-        yield pool
-
-
-@pytest.fixture
 async def sources(casino: Casino, pool: asyncpg.Pool) -> Sources:
     """Two players with rounds of all games, all of them in Postgres."""
     async with casino.daemon():
         await casino.until_open()
-        players, rng = Players(casino), Random(5)
+        players, rng = Players(casino, pool), Random(5)
         for index in range(80):
             await players.play(rng, ME if index % 2 else SOMEBODY)
         await casino.until_caught_up()
