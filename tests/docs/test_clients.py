@@ -10,16 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from croupier_cli.data_directory import read_secrets
+from croupier_http import metrics
 from croupier_http.auth import make_token
 from tests.cli.support import DEADLINE_S, Up, run_curl, running_up
-from tests.docs.test_readme import _STEP
+from tests.docs.test_readme import STEP
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "clients.md"
 _REFUSED = re.compile(r"```http\n(.*?)```", re.DOTALL)
 _METRIC = re.compile(r"^\| `([a-z_]+)` \|", re.MULTILINE)
 _VARIES = {"game_id", "session_id", "op_id", "request_id", "checked_at"}
+_SHOWN_HEADERS = ("Retry-After", "RateLimit", "RateLimit-Policy", "Op-Id")
 _REMEMBERED = {"game_id": "$GAME", "session_id": "$SESSION"}
 
 
@@ -36,12 +40,14 @@ class Client:
         }
 
     def run(self, command: str) -> dict[str, Any]:
+        """The answer to a curl command line, a refusal's too."""
         for name, value in self._values.items():
             command = command.replace(name, value)
         try:
             answer = run_curl(command)
-        except urllib.error.HTTPError as error:  # without curl
-            answer = json.load(error)
+        except urllib.error.HTTPError as refused:  # without curl
+            with refused:
+                answer = json.load(refused)
         self._values |= {variable: answer[name] for name, variable in _REMEMBERED.items() if name in answer}
         return answer
 
@@ -71,32 +77,33 @@ def steady(answer: object) -> object:
 
 
 def refusal(client: Client) -> str:
-    """The head of the refusal and its body, of the first play that exceeds the limit, with the clock standing still."""
+    """The first play that exceeds the limit while the clock stands still: its reply, as the page prints it."""
     headers = {"Authorization": f"Bearer {client.up.ready['token']}", "Content-Type": "application/json"}
     headers["X-Croupier-Clock-Ms"] = "1800000300000"
     url = client.up.ready["url"] + "/api/games/rps/play"
+    play = urllib.request.Request(url, b'{"player_move":"ROCK"}', headers)
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(5):
-        urllib.request.urlopen(urllib.request.Request(url, b'{"player_move":"ROCK"}', headers)).close()
-    try:
-        urllib.request.urlopen(urllib.request.Request(url, b'{"player_move":"ROCK"}', headers)).close()
-    except urllib.error.HTTPError as error:
-        with error:
-            shown = [
-                f"{name}: {error.headers[name]}" for name in ("Retry-After", "RateLimit", "RateLimit-Policy")
-            ]
-            body = json.load(error)
-            shown.append(f"Op-Id: {error.headers['Op-Id']}")
-        return "\n".join(
-            [f"HTTP/1.1 {error.code} {error.reason}", *shown, "", json.dumps(body, separators=(",", ":")), ""]
-        )
-    raise AssertionError("not refused")
+        direct.open(play).close()
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        direct.open(play)
+    with caught.value as reply:
+        head = [f"{name}: {reply.headers[name]}" for name in _SHOWN_HEADERS]
+        body = json.dumps(json.load(reply), separators=(",", ":"))
+        return "\n".join([f"HTTP/1.1 {reply.code} {reply.reason}", *head, "", body, ""])
+
+
+def parts(reply: str) -> tuple[list[str], object]:
+    """A printed reply: the lines of its head but for the attempt's id, and its body."""
+    head, _, body = reply.partition("\n\n")
+    return [line for line in head.splitlines() if not line.startswith("Op-Id: ")], steady(json.loads(body))
 
 
 def test_given_a_deterministic_server_when_the_page_for_clients_is_run_then_the_answers_are_as_shown(
     tmp_path: Path,
 ) -> None:
     page = PAGE.read_text("utf-8")
-    steps = _STEP.findall(page)
+    steps = STEP.findall(page)
     assert len(steps) == 16
     with deterministic(tmp_path / "data") as client:
         for command, shown in steps:
@@ -104,12 +111,6 @@ def test_given_a_deterministic_server_when_the_page_for_clients_is_run_then_the_
         refused = _REFUSED.search(page)
         assert refused is not None
         assert parts(refusal(client)) == parts(refused[1])
-
-
-def parts(reply: str) -> tuple[list[str], object]:
-    """A printed reply: the lines of its head but for the attempt's id, and its body."""
-    head, _, body = reply.partition("\n\n")
-    return [line for line in head.splitlines() if not line.startswith("Op-Id: ")], steady(json.loads(body))
 
 
 def test_given_the_page_of_metrics_then_it_names_exactly_those_that_are_exported() -> None:

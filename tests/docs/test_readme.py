@@ -11,7 +11,7 @@ from tests.cli.support import DEADLINE_S, run_curl, running_up
 
 README = Path(__file__).parents[2] / "README.md"
 _SESSION = re.compile(r"<!-- session -->\n```console\n(.*?)```", re.DOTALL)
-_STEP = re.compile(r"^\$ (curl .+)\n(\{.+\})$", re.MULTILINE)
+STEP = re.compile(r"^\$ (curl .+)\n(\{.+\})$", re.MULTILINE)
 # What differs from run to run; everything else in the answers is as the README shows it.
 _VARIES = {
     "server_seed", "commitment", "created_at", "as_of", "economy",
@@ -24,7 +24,7 @@ def steps() -> list[tuple[str, dict[str, Any]]]:
     """The commands of the session and the answers shown."""
     session = _SESSION.search(README.read_text())
     assert session is not None
-    return [(command, json.loads(answer)) for command, answer in _STEP.findall(session[1])]
+    return [(command, json.loads(answer)) for command, answer in STEP.findall(session[1])]
 
 
 def form(answer: object) -> object:
