@@ -1,6 +1,8 @@
 """Fixtures for the tests of the sync daemon."""
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -40,3 +42,10 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
     """Connections to the casino's Postgres, as a worker has them."""
     async with asyncpg.create_pool(database_url, min_size=1, max_size=4) as pool:
         yield pool
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory whose path leaves room for a socket's, so that a server which starts again has the same address."""
+    with tempfile.TemporaryDirectory(prefix="croupier-", ignore_cleanup_errors=True) as directory:
+        yield Path(directory)

@@ -97,10 +97,10 @@ async def test_given_an_economy_file_that_is_none_when_run_then_refused(
 
 
 async def test_given_postgres_restarting_when_back_then_what_happened_meanwhile_is_applied(
-    redis_url: str, transport: Transport, tmp_path: Path, postgres_template: Path
+    redis_url: str, transport: Transport, short_path: Path, postgres_template: Path
 ) -> None:
     stop = asyncio.Event()
-    with Postgres.start(tmp_path / "postgres", template=postgres_template) as server:
+    with Postgres.start(short_path / "postgres", template=postgres_template) as server:
         connection = await asyncpg.connect(server.url)
         await migrate(connection)
         casino = Casino.of(redis_url, server.url, transport, connection)
@@ -109,7 +109,7 @@ async def test_given_postgres_restarting_when_back_then_what_happened_meanwhile_
         await casino.until_caught_up()
         await connection.close()
     await casino.pull(1)
-    with Postgres.start(tmp_path / "postgres") as server:
+    with Postgres.start(short_path / "postgres") as server:
         casino.connection = await asyncpg.connect(server.url)
         await casino.until_caught_up()
         await casino.require_events_are(await casino.log())

@@ -45,11 +45,11 @@ async def test_given_a_partition_that_is_open_when_a_daemon_starts_again_then_it
 
 
 async def test_given_redis_restarted_with_its_data_when_followed_then_the_rest_is_drained_and_a_new_epoch_begins(
-    database_url: str, connection: asyncpg.Connection, tmp_path: Path
+    database_url: str, connection: asyncpg.Connection, short_path: Path
 ) -> None:
     await migrate(connection)
     for epoch in (1, 2, 3):
-        with Valkey.start(tmp_path / "valkey") as server:
+        with Valkey.start(short_path / "valkey") as server:
             transport = Transport(server.url)
             await transport.open()
             casino = Casino.of(server.url, database_url, transport, connection)
@@ -67,10 +67,10 @@ async def test_given_redis_restarted_with_its_data_when_followed_then_the_rest_i
 
 
 async def test_given_redis_restarting_under_a_running_daemon_when_back_then_pulls_succeed_again(
-    database_url: str, connection: asyncpg.Connection, tmp_path: Path
+    database_url: str, connection: asyncpg.Connection, short_path: Path
 ) -> None:
     await migrate(connection)
-    server = Valkey.start(tmp_path / "valkey")
+    server = Valkey.start(short_path / "valkey")
     transport = Transport(server.url)
     await transport.open()
     casino = Casino.of(server.url, database_url, transport, connection)
@@ -79,7 +79,7 @@ async def test_given_redis_restarting_under_a_running_daemon_when_back_then_pull
             await casino.until_open()
             await casino.pull(1)
             server.stop()
-            server = Valkey.start(tmp_path / "valkey")
+            server = Valkey.start(short_path / "valkey")
 
             async def pulled() -> bool:
                 try:
