@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 
-INSTALLATION = "standalone-casino"
+INSTALLATION = "standalone-lucky"
 
 
 def server_seed(master_key: bytes, uid: int, generation: int) -> str:
