@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import struct
 import time
 from collections.abc import Callable
 from operator import itemgetter
@@ -83,7 +84,10 @@ class Engine:
             self._server_time_was,
             deterministic=self.injected_clock is not None,
         )
-        self._orders = {name: argument_order(self.scripts[name]) for name in self.scripts.names()}
+        self._arguments = {
+            command.name: arguments_of(self.scripts[command.name])
+            for command in (*registry.COMMANDS, *registry.INTERNAL)
+        }
 
     def now_ms(self) -> int:
         """The server's clock as far as this process knows it, Unix time in ms."""
@@ -251,11 +255,8 @@ class Engine:
             f"{view.epoch}-*",
             encode_header(header),
         )
-        return (
-            script,
-            names,
-            script.argv(*self._orders[command.name](frame + command.bind(context, request, terms))),
-        )
+        arguments = self._arguments[command.name](frame + command.bind(context, request, terms))
+        return script, names, arguments
 
     def _replay(
         self, command: Command[Any, Any, Any], view: View, context: Context, key: str, request_hash: bytes,
@@ -310,14 +311,21 @@ def _monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-def argument_order(script: Script) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    """Brings the frame's and the command's own arguments into the order in which the script declares them."""
+def arguments_of(script: Script) -> Callable[[tuple[Any, ...]], list[Any]]:
+    """Makes ARGV from the frame's and the command's own arguments: integers packed in front, each in declared order."""
     fields, own = Frame._fields, len(Frame._fields)
-    places = []
+    integers: list[int] = []
+    texts: list[int] = []
     for argument in script.arguments:
+        place = own
         if argument.name in fields:
-            places.append(fields.index(argument.name))
+            place = fields.index(argument.name)
         else:
-            places.append(own)
             own += 1
-    return itemgetter(*places)
+        (integers if argument.kind == "int" else texts).append(place)
+    pack, integers_of, texts_of = (
+        struct.Struct(f">{len(integers)}Q").pack,
+        itemgetter(*integers),
+        itemgetter(*texts),
+    )
+    return lambda values: [pack(*integers_of(values)), *texts_of(values)]

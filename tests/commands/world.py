@@ -14,7 +14,7 @@ import croupier_lua
 from croupier import partition
 from croupier.command import Caller
 from croupier.economy import canonical, version
-from croupier.engine import Engine, argument_order
+from croupier.engine import Engine, arguments_of
 from croupier.errors import CroupierError
 from croupier.fairness.rotate import ROTATE
 from croupier.frame import Frame
@@ -240,7 +240,7 @@ class World:
             encode_header(header),
         )  # fmt: skip
         own = (1, 0, 0, daily_limit, *(days or DayArguments()), banner.table, banner.soft, banner.choices)
-        return await self.transport.run(script, names, script.argv(*argument_order(script)(frame + own)))
+        return await self.transport.run(script, names, arguments_of(script)(frame + own))
 
     # What Redis holds.
 
