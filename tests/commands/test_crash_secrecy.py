@@ -71,7 +71,7 @@ def traces_of_round(uid: int, nonce: int = 1) -> set[bytes]:
     for number in (point, point + 1, int(block[:13], 16), NOON_MS + end_ms, NOON_MS + end_ms - 1, end_ms):
         found |= set(forms_of(number))
     # What is so short stands anywhere by chance.
-    return {form for form in found if len(form.strip(b"\0")) > 2} | set(traces(seed))
+    return {form for form in found if len(form.strip(b"\0")) > 4} | set(traces(seed))
 
 
 async def told_while_open(world: World, uid: int) -> list[bytes]:
