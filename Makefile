@@ -4,6 +4,9 @@
 PYTHON ?= python3
 # Processes that run tests at the same time.
 JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+# How long `make chaos` injects faults; SEED repeats the schedule of an earlier run, which prints it.
+SECONDS ?= 120
+SEED ?=
 # Further arguments of pytest, such as PYTEST_FLAGS='-k pity'.
 PYTEST_FLAGS ?=
 
@@ -17,13 +20,14 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-chec
 # With these pip would install to another place, or refuse the project itself, which has no hash.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAINT
 
-.PHONY: help install run test check bench
+.PHONY: help install run test check bench chaos
 
 help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
 	@echo 'make test    run all tests, on real servers, in $(JOBS) processes'
 	@echo 'make check   check format, lint, types, imports and documents'
 	@echo 'make bench   run the benchmarks; their figures are kept under .benchmarks/'
+	@echo 'make chaos   break running parts at random under load for SECONDS=$(SECONDS), then check everything; SEED= repeats'
 
 install: $(INSTALLED)
 
@@ -49,3 +53,6 @@ check: install
 
 bench: install
 	$(BIN)/python -m pytest bench -n 0 -p no:randomly --benchmark-autosave $(PYTEST_FLAGS)
+
+chaos: install
+	$(BIN)/python -m tests.chaos.run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

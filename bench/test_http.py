@@ -44,7 +44,7 @@ sys.exit(run(Settings.from_environment(os.environ)))
 class Generator:
     """The load generator's process, aimed at one server."""
 
-    def __init__(self, port: int, server_pid: int) -> None:
+    def __init__(self, port: int, server_pid: int, connections: int = 32) -> None:
         self._server = psutil.Process(server_pid)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.http_load"],
@@ -53,7 +53,11 @@ class Generator:
             text=True,
         )
         tokens = [make_token(SECRET, uid, "VIP", "user", 86_400) for uid in range(1, PLAYERS + 1)]
-        self._tell(msgspec.json.encode(Load(port, PATH, '{"count":1,"banner":"standard"}', tokens)).decode())
+        self._tell(
+            msgspec.json.encode(
+                Load(port, PATH, '{"count":1,"banner":"standard"}', tokens, connections)
+            ).decode()
+        )
         self.seconds: list[float] = []
         self.cpu_seconds: list[float] = []
         _pin(server_pid, 0)

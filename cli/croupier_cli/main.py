@@ -24,6 +24,10 @@ app.command("croupier_cli.up:up", name="up")
 app.command("croupier_cli.parts:serve", name="serve")
 app.command("croupier_cli.parts:sync", name="sync")
 app.command("croupier_cli.parts:migrate", name="migrate")
+app.command("croupier_cli.verification:verify", name="verify")
+app.command("croupier_cli.backups:backup", name="backup")
+app.command("croupier_cli.backups:restore", name="restore")
+app.command("croupier_cli.adoption:adopt", name="adopt")
 app.command("croupier_cli.tokens:token", name="token")
 app.command("croupier_cli.api:openapi", name="openapi")
 
@@ -50,7 +54,13 @@ pool.command("croupier_cli.pools:add", name="add")
 player = App(name="player", help="Look at a player.")
 player.command("croupier_cli.players:show", name="show")
 
-_GROUPS = (economy, game, maintenance, pool, player)
+dead_letters = App(
+    name="deadletters", help="Look at events that a projection could not take, and replay them."
+)
+dead_letters.command("croupier_cli.dead_letters:list_letters", name="list")
+dead_letters.command("croupier_cli.dead_letters:replay_letters", name="replay")
+
+_GROUPS = (economy, game, maintenance, pool, player, dead_letters)
 for group in _GROUPS:
     app.command(group)
 

@@ -124,9 +124,11 @@ class Command(Generic[Request, Terms, Reply]):
 
     `scope` is the rate limit it counts in, if any. `player` tells whom a command of an admin is about. `forever_key`
     names what is done at most once, ever: a repeat answers as the first time, after whatever has happened since; an
-    empty name is not remembered. `strict` says whether to answer only when Postgres has the event. A command without
-    `path` is one that the engine gives itself. `first` says, by the code that the script answers, what the engine has
-    to do first, under a new operation id; then the script runs again.
+    empty name is not remembered. `strict` says whether to answer only when Postgres has the event, also where the other
+    commands need not wait for that. `ends` is set where it ends what a player has begun, or pays out: that goes on
+    while there is no room for what begins. A command without `path` is one that the engine gives itself. `first` says,
+    by the code that the script answers, what the engine has to do first, under a new operation id; then the script runs
+    again.
     """
 
     name: str
@@ -150,6 +152,7 @@ class Command(Generic[Request, Terms, Reply]):
     player: Callable[[Request], int] | None = None
     forever_key: Callable[[Caller, Request], str] | None = None
     strict: Callable[[Settings], bool] = field(default=lambda _: False)
+    ends: bool = False
     first: dict[str, Callable[[Context, Terms, list[bytes], bytes], Errand]] = field(default_factory=dict)
     example: Request | None = None
 
@@ -167,6 +170,10 @@ class Command(Generic[Request, Terms, Reply]):
             name = self.forever_key(caller, request)
             return f"{self.name} {name}" if name else ""
         return caller.idempotency_key
+
+    def waits_for_postgres(self, settings: Settings, caller: Caller) -> bool:
+        """Whether this caller is answered only when Postgres has the event. The system itself needs no such answer."""
+        return caller.role != SYSTEM_ROLE and (settings.durability == "postgres" or self.strict(settings))
 
     def rate(self, context: Context) -> Rate:
         """The caller's rate limit in the command's scope. Only for a command that has one."""

@@ -26,6 +26,7 @@ from croupier.frame import Frame
 from croupier.op_id import OP_LIFETIME_MS, OpIds, made_ms
 from croupier.partition import PARTITIONS, is_standalone
 from croupier.reply import keep, of_event, read_kept, read_reply
+from croupier.room import Room
 from croupier.scripts import Script, Scripts
 from croupier.sessions.rules import IDLE_MS, session_bit
 from croupier.settings import Settings, SettingsError
@@ -75,7 +76,8 @@ class Engine:
         self.zone = DayZone(settings.day_zone)
         self.op_ids = OpIds(self.now_ms)
         self.lookups = asyncio.Semaphore(LOOKUPS_MAX)
-        self._durability = durability
+        self.durability = durability
+        self.room = Room(self)
         self._clock_ms = clock_ms or self.injected_clock
         self._server_ahead_ms = int(time.time() * 1000) - _monotonic_ms()
         self.views = Views(
@@ -112,7 +114,7 @@ class Engine:
             raise CroupierError("INTERNAL") from error
         except TransportError as error:
             raise failure(error, command=command.name) from error
-        if done.event is not None and command.strict(self.settings):
+        if done.event is not None and command.waits_for_postgres(self.settings, caller):
             await self._make_durable(done)
         economy = await self.views.economy_of_version(done.economy)
         return Outcome(command.render(economy, terms, done), done.replayed, done.rate_blocked)
@@ -128,7 +130,7 @@ class Engine:
         clock_corrected = False
         looked_under: View | None = None
         for _ in range(ATTEMPTS_MAX):
-            view = await self.views.believed(partition)
+            view = await self.views.believed(partition, (deadline_ms - _monotonic_ms()) / 1000)
             if key and command.forever_key is not None and view is not looked_under:
                 first = await self._done_before(view.installation, uid, key, request_hash)
                 if first is not None:
@@ -189,13 +191,13 @@ class Engine:
         the two knows, if Postgres is asked before the script runs. A Redis that has lost the key has another fence: the
         view must be the older of the two, and with another view Postgres is asked again.
         """
-        if self._durability is None:
+        if self.durability is None:
             if not is_standalone(installation):
                 raise CroupierError(
                     "NOT_READY", "what is done once, ever, is known to Postgres: set DATABASE_URL"
                 )
             return None
-        first = await self._durability.first(uid, key)
+        first = await self.durability.first(uid, key)
         if first is not None and first.header.request_hash != request_hash:
             raise CroupierError("IDEMPOTENCY_KEY_REUSED")
         return first
@@ -204,7 +206,8 @@ class Engine:
         self, command: Command[Request, Terms, Reply], view: View, context: Context, request: Request,
         key: str, request_hash: bytes, left_ms: int,
     ) -> tuple[Terms | None, CroupierError | None, tuple[Script, list[str], list[bytes | str]]]:  # fmt: skip
-        """The terms and the call; or why the economy does not let it begin, and the call that confirms that.
+        """The terms and the call; or why it may not begin, by the economy or for want of room, and the call that
+        confirms that.
 
         What is refused here is refused under the economy that this process believes in, which may be an old one; and
         it may have been done before under the same key. The script knows both.
@@ -213,6 +216,8 @@ class Engine:
         if self.injected_clock is None:
             not_after_ms = min(not_after_ms, made_ms(context.caller.op_id) + OP_LIFETIME_MS)
         try:
+            if not command.ends:
+                self.room.require()
             terms = command.terms(context, request)
             return (
                 terms,
@@ -238,7 +243,7 @@ class Engine:
         )  # fmt: skip
         beginnings = economy.economy.initial_tokens, economy.economy.initial_gems
         second, minute, shadow = self._rate(command, context)
-        kept = keep(request_hash, caller.op_id, economy, packed_terms) if request_hash else b""
+        kept = keep(request_hash, caller.op_id, economy.version_raw, packed_terms) if request_hash else b""
         frame = Frame(
             not_after_ms,
             self._clock_ms() if self._clock_ms else 0,
@@ -279,8 +284,8 @@ class Engine:
     async def _make_durable(self, done: Done) -> None:
         """Wait until no failure can take the event back: until Postgres has it, or else Redis' log is on disk."""
         assert done.event is not None
-        if self._durability is not None:
-            await self._durability.wait(done.event, done.op_id)
+        if self.durability is not None:
+            await self.durability.wait(done.event, done.op_id)
             return
         timeout_s, partition = self.settings.durability_timeout_seconds, done.event.partition
         number = self.transport.connection_number

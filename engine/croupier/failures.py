@@ -24,7 +24,9 @@ NOTHING_DONE_CODES = REFUSED_CODES | {"OOM", "NOREPLICAS", "MISCONF", "NOPERM", 
 
 def unavailable(error: TransportError) -> CroupierError:
     """Redis cannot be asked. Where it is, and why it is away, is for the log and not for strangers."""
-    log.warning("Redis is not available", error=str(error))
+    # The transport says once that it refuses calls; every caller saying so again would be a flood.
+    say = log.debug if isinstance(error, Unavailable) else log.warning
+    say("Redis is not available", error=str(error))
     return CroupierError("NOT_READY", retry_after_s=1)
 
 

@@ -139,6 +139,7 @@ HISTORY = Query(
     params=HistoryQuery,
     reply=HistoryReply,
     answer=history,
+    without_redis=True,
 )
 LEDGER = Query(
     name="wallet.ledger",
@@ -147,4 +148,5 @@ LEDGER = Query(
     params=LedgerQuery,
     reply=LedgerReply,
     answer=ledger,
+    without_redis=True,
 )

@@ -257,5 +257,6 @@ OP = Query(
     params=OpQuery,
     reply=OpReply,
     answer=ask,
+    without_redis=True,
     errors=("OVERLOADED",),
 )

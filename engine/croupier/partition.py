@@ -8,7 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -131,27 +131,52 @@ async def close(redis: Redis, scripts: Scripts, partition: int, head: Head) -> b
     return answer == [b"OK"]
 
 
+class Healed(NamedTuple):
+    """What the opening of a healed partition needs from Postgres.
+
+    `economy` is the version that is in force, empty for none. `cursor` is its last event: id and fields of the entry,
+    with which the log begins anew; None where it has no event.
+    """
+
+    economy: str
+    cursor: tuple[str, list[bytes]] | None
+
+
 async def open_epoch(
     redis: Redis, scripts: Scripts, partition: int, *, identity: str, head: Head | None, epoch: int,
-    installation: str, last_entry: str,
+    installation: str, last_entry: str, healed: Healed | None = None,
 ) -> bool:  # fmt: skip
     """Begin `epoch` on a closed partition whose last stream entry is `last_entry` (empty: none).
 
-    False when another opener was faster or the stream has changed.
+    With `healed`, on one that the caller has marked with this epoch and healed; without, on one that nobody has marked.
+    False when another opener was faster, or the stream or the mark has changed.
     """
-    economy = head.economy if head else ""
+    economy = healed.economy if healed else head.economy if head else ""
     schema = max(croupier_lua.RULES, head.schema if head else 0)
     name = fence(identity, epoch, economy, schema)
+    mark = str(epoch) if healed else ""
+    cursor_id, cursor = healed.cursor if healed and healed.cursor else ("", [])
     script = scripts["partition.open"]
     answer = await redis.run(
         script,
         [keys.head(partition), keys.outbox_closed(partition), keys.outbox(partition, name)],
         script.argv(
             last_entry, str(epoch), system_header("epoch.opened", economy),
-            identity, economy, str(schema), name, installation, str(PARTITIONS),
+            identity, economy, str(schema), name, installation, str(PARTITIONS), mark, cursor_id, *cursor,
         ),
     )  # fmt: skip
     return isinstance(answer, list) and answer[0] == b"OK"
+
+
+async def begin_healing(redis: Redis, scripts: Scripts, partition: int, epoch: int) -> bool:
+    """Mark a closed partition with the epoch that a healer has taken; False when it is open or a later one has it."""
+    script = scripts["partition.heal"]
+    return await redis.run(script, [keys.head(partition)], script.argv(epoch)) == [b"OK"]
+
+
+async def is_being_healed(redis: Redis, partition: int) -> bool:
+    """Whether a healer has marked the partition and not come to its end."""
+    return bool(await redis.call("HGET", keys.head(partition), "healing"))
 
 
 async def push_economy(

@@ -11,6 +11,7 @@ _READ = """
 SELECT partition, state, reason, detail, since, extract(epoch FROM clock_timestamp() - seen_at)::float8 AS silent_s
 FROM partitions ORDER BY partition
 """
+_HEALS = "SELECT cause, count(*) AS heals FROM heals WHERE seconds IS NOT NULL GROUP BY cause"
 
 
 class PartitionState(NamedTuple):
@@ -34,3 +35,8 @@ async def partition_states(pool: asyncpg.Pool) -> list[PartitionState]:
     """All partitions, by number. Raises asyncpg's errors, OSError and TimeoutError."""
     rows = await pool.fetch(_READ, timeout=QUERY_TIMEOUT_S)
     return [PartitionState(*row) for row in rows]
+
+
+async def heals(pool: asyncpg.Pool) -> dict[str, int]:
+    """How often partitions were healed, by cause. Raises asyncpg's errors, OSError and TimeoutError."""
+    return {row["cause"]: row["heals"] for row in await pool.fetch(_HEALS, timeout=QUERY_TIMEOUT_S)}

@@ -42,7 +42,8 @@ class Sources:
 class Query(Generic[Params, Reply]):
     """One question that a client can ask. `params` come from the query string and from `{names}` in the path.
 
-    `reply` is a struct, or a union of tagged ones.
+    `reply` is a struct, or a union of tagged ones. `without_redis` is set where Postgres can answer while Redis
+    is away, in most cases at least.
     """
 
     name: str
@@ -53,3 +54,4 @@ class Query(Generic[Params, Reply]):
     answer: Callable[[Sources, Caller, Params], Awaitable[Reply]]
     access: Literal["player", "admin"] = "player"
     errors: tuple[str, ...] = ()
+    without_redis: bool = False

@@ -5,7 +5,6 @@ from typing import TypeVar
 import msgspec
 
 from croupier.command import Done
-from croupier.gacha.table import CompiledEconomy
 from croupier.scripts import Script
 from croupier_schemas.events import BODY_CREATED, BODY_HEAD, BODY_RATE_BLOCKED, Event, EventId
 
@@ -31,9 +30,21 @@ def read_reply(script: Script, partition: int, economy: str, op_id: bytes, entry
     )
 
 
-def keep(request_hash: bytes, op_id: bytes, economy: CompiledEconomy, terms: bytes) -> bytes:
-    """What is kept with the first reply to an idempotency key, beside the reply."""
-    return request_hash + op_id + economy.version_raw + len(terms).to_bytes(2, "big") + terms
+def keep(request_hash: bytes, op_id: bytes, economy: bytes, terms: bytes) -> bytes:
+    """What is kept with the first reply to an idempotency key, beside the reply. `economy` is its version, raw."""
+    return request_hash + op_id + economy + len(terms).to_bytes(2, "big") + terms
+
+
+def kept_of_event(event: Event, records: int) -> bytes:
+    """What `include/commit.lua` kept under the idempotency key of this event, whose first `records` changes its script
+    declares. That a rate limit would have refused the call is left out, as it is for every repeat."""
+    header, entry = event.header, event.id.entry.encode()
+    images = [change.value or b"" for change in event.changes[:records]]
+    body = b"".join(
+        [event.ts_ms.to_bytes(8, "big"), bytes([BODY_CREATED if event.created else 0]), *images, event.result]
+    )
+    kept = keep(header.request_hash, header.op_id, header.economy, bytes(header.terms))
+    return kept + bytes([len(entry)]) + entry + body
 
 
 def read_kept(script: Script, partition: int, terms_type: type[Terms], first: bytes) -> tuple[Done, Terms]:

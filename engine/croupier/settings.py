@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """Requests without a valid token that a worker answers per client address in any second; 0 is no limit."""
     stranger_rate_per_minute: Annotated[int, Meta(ge=0, le=10_000)] = 300
     """The same in any 60 seconds."""
+    reads_without_redis_per_minute: Annotated[int, Meta(ge=0, le=100_000)] = 60
+    """Reads that a worker answers per player and minute from Postgres while Redis is away; 0 is no limit."""
     data_dir: Path = Path(".croupier")
     economy: str = ""
     """Economy file that is put in force where there is none yet; empty: the default economy."""
@@ -62,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """A command that reaches Redis later than this after it was asked for does nothing."""
     durability_timeout_seconds: Annotated[float, Meta(gt=0, le=60)] = 5.0
     """How long a strict command waits for Postgres."""
+    durability: Literal["redis", "postgres"] = "redis"
+    """When commands are answered: once their script has run, or only when Postgres has their event."""
     crash_db_strict: bool = False
     """Whether crash bets and cash-outs are answered only when Postgres has them."""
     rps_deterministic: Literal["", "win", "draw", "lose"] = ""
@@ -71,6 +75,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     may set the clock. With it there is one worker."""
     in_flight_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     """Commands of one worker that may wait for Redis at once; beyond, `OVERLOADED`."""
+    outbox_max: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 1_000_000
+    """Events that Postgres may be behind by; beyond, commands that begin something are `OVERLOADED`."""
+    memory_max_percent: Annotated[int, Meta(ge=1, le=100)] = 90
+    """How much of Redis' `maxmemory`, where that is set, may be in use; beyond, the same."""
 
     def __repr__(self) -> str:
         """Without values: some are secret."""

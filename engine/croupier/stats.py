@@ -90,6 +90,7 @@ GAME_STATS = Query(
     params=GameStatsQuery,
     reply=GameStatsReply,
     answer=game_stats,
+    without_redis=True,
 )
 USER_STATS = Query(
     name="games.user_stats",
@@ -98,6 +99,7 @@ USER_STATS = Query(
     params=UserStatsQuery,
     reply=UserStatsReply,
     answer=user_stats,
+    without_redis=True,
     errors=("FORBIDDEN",),
 )
 PROFILE_STATS = Query(
@@ -107,4 +109,5 @@ PROFILE_STATS = Query(
     params=NoParams,
     reply=UserStatsReply,
     answer=profile_stats,
+    without_redis=True,
 )

@@ -11,7 +11,7 @@ from croupier.errors import CroupierError
 from croupier.failures import failure, unavailable
 from croupier.gacha.table import CompiledEconomy, compile_economy
 from croupier.partition import Head, PartitionError, fence, is_deterministic, read_head
-from croupier.transport import OutcomeUnknown, Transport, TransportError
+from croupier.transport import OutcomeUnknown, ReplyError, Transport, TransportError
 from croupier_schemas import keys
 
 log = structlog.get_logger(__name__)
@@ -47,17 +47,31 @@ class Views:
         self._server_time_was = server_time_was
         self._views: dict[int, View] = {}
         self._economies: dict[str, CompiledEconomy] = {}
-        self._learning = asyncio.Lock()
+        self._learning: dict[int, asyncio.Task[View]] = {}
 
-    async def believed(self, partition: int) -> View:
-        """The view for a command, which the fence turns away where it is stale. Raises CroupierError NOT_READY."""
+    async def believed(self, partition: int, timeout_s: float | None = None) -> View:
+        """The view for a command, which the fence turns away where it is stale. Raises CroupierError NOT_READY.
+
+        All who want to know it at once share one attempt to learn it, and each waits no longer than `timeout_s`; one
+        attempt after the other would have the last of them wait for the deadlines of all others.
+        """
         view = self._views.get(partition)
-        if view is None or view.connection_number != self._transport.connection_number:
-            async with self._learning:
-                view = self._views.get(partition)
-                if view is None or view.connection_number != self._transport.connection_number:
-                    view = self._views[partition] = await self._learn(partition)
-        return view
+        if view is not None and view.connection_number == self._transport.connection_number:
+            return view
+        learning = self._learning.get(partition)
+        if learning is None:
+            learning = self._learning[partition] = asyncio.create_task(self._learn(partition))
+            learning.add_done_callback(lambda task: self._learned(partition, task))
+        try:
+            async with asyncio.timeout(self._timeout_s if timeout_s is None else timeout_s):
+                return await asyncio.shield(learning)
+        except TimeoutError:
+            raise CroupierError("NOT_READY", retry_after_s=1) from None
+
+    def _learned(self, partition: int, task: asyncio.Task[View]) -> None:
+        del self._learning[partition]
+        if not task.cancelled() and task.exception() is None:
+            self._views[partition] = task.result()
 
     async def in_force(self, partition: int) -> View:
         """The view compared with the head: for queries, which no fence turns away. Raises CroupierError NOT_READY."""
@@ -84,6 +98,12 @@ class Views:
         data = await self.read("GET", keys.economy(0, version))
         if not isinstance(data, bytes):
             raise CroupierError("ECONOMY_NOT_FOUND", f"no economy {version!r} was ever in force here")
+        return self.economy_of_canonical(version, data)
+
+    def economy_of_canonical(self, version: str, data: bytes) -> CompiledEconomy:
+        """The economy of that version from its canonical form, remembered. Raises CroupierError NOT_READY."""
+        if (known := self._economies.get(version)) is not None:
+            return known
         try:
             economy = from_canonical(data)
         except EconomyError as error:  # pushed by newer code, whose settings this code does not know
@@ -128,6 +148,10 @@ class Views:
     async def _read_head(self, partition: int) -> Head | None:
         try:
             return await read_head(self._transport, partition)
+        except ReplyError as error:
+            raise failure(error, command="HMGET") from error
+        except TransportError as error:  # whatever asks, nothing has run yet
+            raise unavailable(error) from error
         except PartitionError as error:
             log.error("partition refused", partition=partition, error=str(error))
             raise CroupierError("NOT_READY", str(error), retry_after_s=5) from error

@@ -26,7 +26,7 @@ _is_request_id = regex("[!-~]{1,128}").fullmatch
 # After these the rest of the body may still be on its way.
 _CLOSING_CODES: Final = frozenset({"PAYLOAD_TOO_LARGE", "REQUEST_TIMEOUT"})
 # Each of these leaves somebody with an effect that they do not know of: no line about them is left out.
-_ALWAYS_LOGGED: Final = frozenset({"INTERNAL", "OUTCOME_UNKNOWN", "DURABILITY_TIMEOUT"})
+_ALWAYS_LOGGED: Final = frozenset({"INTERNAL", "OUTCOME_UNKNOWN", "DURABILITY_TIMEOUT", "NOT_APPLIED"})
 
 
 class App:

@@ -14,6 +14,7 @@ from croupier_http.endpoints import CommandEndpoint, QueryEndpoint
 from croupier_http.metrics import Sampler
 from croupier_http.operations import operation_id
 from croupier_http.pages import Pages
+from croupier_http.reads import ReadsWithoutRedis
 from croupier_http.routes import Routes
 from croupier_http.strangers import PROBES, LimitedPage, Strangers
 
@@ -29,6 +30,7 @@ def build_app(
         settings.stranger_rate_per_second,
         settings.stranger_rate_per_minute,
     )
+    reads = ReadsWithoutRedis(sources.engine.transport.breaker, settings.reads_without_redis_per_minute)
     routes = Routes(cors)
     op_ids = OpIds(sources.engine.now_ms)
     app = App(routes, cors, strangers, op_ids, log_requests=settings.log_level == "debug")
@@ -42,7 +44,7 @@ def build_app(
         routes.add("POST", batch.path, several)
         sampler.tallies.append(several.outcomes)
     for query in QUERIES:
-        routes.add("GET", query.path, QueryEndpoint(query, sources, authenticator))
+        routes.add("GET", query.path, QueryEndpoint(query, sources, authenticator, reads))
     for path, page in Pages(sources, sampler).endpoints().items():
         limited = page if path in PROBES else LimitedPage(page, operation_id(path), strangers)
         routes.add("GET", path, limited)

@@ -12,7 +12,7 @@ from croupier.errors import CroupierError
 from croupier.partition import PartitionError, read_head
 from croupier.postgres import is_away
 from croupier.query import Sources
-from croupier.transport import Transport, TransportError
+from croupier.transport import BreakerState, Transport, TransportError
 
 _OLDEST: Final = {"redis": (7, 0), "valkey": (7, 2)}
 """The first versions that know `#!lua`, which checks memory and keys before a script starts."""
@@ -57,7 +57,11 @@ ESSENTIAL: Final = frozenset({"redis", "partition"})
 
 async def readiness(sources: Sources) -> dict[str, str]:
     """The checks by name, each with `ok` or with what is wrong. A pull succeeds when those of `ESSENTIAL` are `ok`."""
-    checks = {"redis": _redis(sources.engine), "partition": _partition(sources.engine)}
+    checks = {
+        "redis": _redis(sources.engine),
+        "partition": _partition(sources.engine),
+        "room": _room(sources.engine),
+    }
     if sources.postgres is not None:
         checks["postgres"] = _postgres(sources.postgres)
     results = await asyncio.gather(*map(_outcome, checks.values()))
@@ -82,6 +86,8 @@ async def _outcome(check: Awaitable[None]) -> str:
 
 
 async def _redis(engine: Engine) -> None:
+    if engine.transport.breaker.state is not BreakerState.CLOSED:
+        raise CroupierError("NOT_READY", "cannot be reached: the circuit breaker is open")
     await engine.transport.call("PING", timeout_s=_CHECK_TIMEOUT_S)
 
 
@@ -90,6 +96,10 @@ async def _partition(engine: Engine) -> None:
     if head is None or not head.fence or head.identity != str(engine.transport.identity):
         raise CroupierError("NOT_READY", "not open for this Redis: is `croupier sync` running?")
     await engine.views.in_force(0)
+
+
+async def _room(engine: Engine) -> None:
+    engine.room.require()
 
 
 async def _postgres(pool: asyncpg.Pool) -> None:

@@ -20,6 +20,7 @@ from croupier_http.cors import Cors
 from croupier_http.decoding import Decoder
 from croupier_http.metrics import RATE_LIMIT_HITS, CommandTally
 from croupier_http.operations import operation_id
+from croupier_http.reads import ReadsWithoutRedis
 from croupier_http.replies import Answer
 from croupier_http.validation import invalid
 from croupier_schemas.economy import Tier
@@ -125,8 +126,16 @@ class CommandEndpoint:
 class QueryEndpoint:
     """Answers a query from its parameters in the path and in the query string."""
 
-    def __init__(self, query: Query[Any, Any], sources: Sources, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        query: Query[Any, Any],
+        sources: Sources,
+        authenticator: Authenticator,
+        reads: ReadsWithoutRedis,
+    ) -> None:
         self._query = query
+        self._operation = operation_id(query.path)
+        self._reads = reads
         self._sources = sources
         self._authenticator = authenticator
         self._decoder = Decoder(query.params)
@@ -138,6 +147,8 @@ class QueryEndpoint:
         params = self._decoder.query([*places.items(), *request.query.items()])
         set_clock(self._sources.engine, request.headers)
         caller = Caller(identity.uid, identity.tier, identity.role, op_id)
+        if self._query.without_redis and (refusal := self._reads.refusal(identity, self._operation)):
+            raise refusal
         with asking_postgres():
             return Answer(_encode(await self._query.answer(self._sources, caller, params)))
 

@@ -6,11 +6,12 @@ from http import HTTPStatus
 from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, multiprocess
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from croupier.room import Room
 from croupier.transport import Transport
 from croupier_schemas.economy import TIERS, Tier
 
@@ -48,11 +49,25 @@ REDIS_IN_FLIGHT: Final = Gauge(
 )
 REDIS_RECONNECTS: Final = Counter("redis_reconnects", "Connections to Redis made again after a loss.")
 REDIS_UNKNOWN: Final = Counter("redis_unknown_outcomes", "Calls to Redis whose outcome is unknown.")
+REDIS_BREAKER: Final = Gauge(
+    "redis_circuit_breaker_state",
+    "0: calls go to Redis, 1: a probe is under way, 2: calls are refused at once; of several workers the worst.",
+    multiprocess_mode="livemax",
+)
+REDIS_BREAKER_OPENINGS: Final = Counter(
+    "redis_circuit_breaker_openings", "How often calls to Redis began to be refused at once."
+)
 
 _STATUS_LABELS: Final = {status.value: str(status.value) for status in HTTPStatus}
 
 POOL_REMAINING: Final = "game_gacha_pool_remaining"
 DAILY_REMAINING: Final = "game_gacha_daily_remaining"
+HEALS: Final = "sync_heals"
+OUTBOX_LENGTH: Final = "outbox_length"
+LAG_EVENTS: Final = "sync_lag_events"
+LAG_SECONDS: Final = "sync_lag_seconds"
+MEMORY_RATIO: Final = "redis_memory_used_ratio"
+ROOM_LEFT: Final = "room_for_commands"
 
 
 class Tally:
@@ -113,6 +128,7 @@ class Sampler:
         self._requests_in_flight = requests_in_flight
         self._reconnects = 0
         self._unknown_outcomes = 0
+        self._openings = 0
 
     def sample(self) -> None:
         """To be called every second or so, before metrics are shown, and at the end."""
@@ -124,17 +140,29 @@ class Sampler:
         REDIS_RECONNECTS.inc(transport.reconnects - self._reconnects)
         REDIS_UNKNOWN.inc(transport.unknown_outcomes - self._unknown_outcomes)
         self._reconnects, self._unknown_outcomes = transport.reconnects, transport.unknown_outcomes
+        REDIS_BREAKER.set(transport.breaker.state)
+        REDIS_BREAKER_OPENINGS.inc(transport.breaker.openings - self._openings)
+        self._openings = transport.breaker.openings
 
 
 class StateGauges(Collector):
     """Gauges that are read from the state of the game when they are asked for, and not kept by any worker."""
 
     def __init__(
-        self, pools: Mapping[str, Mapping[str, int]] | None, daily: Mapping[Tier, int] | None
+        self,
+        pools: Mapping[str, Mapping[str, int]] | None,
+        daily: Mapping[Tier, int] | None,
+        heals: Mapping[str, int] | None,
+        room: Room,
     ) -> None:
-        """`pools` is remaining stock by banner and rarity, `daily` remaining pulls by tier; None: not to be had now."""
+        """`pools` is remaining stock by banner and rarity, `daily` remaining pulls by tier, `heals` counts by cause.
+
+        None: not to be had now.
+        """
         self._pools = pools
         self._daily = daily
+        self._heals = heals
+        self._room = room
 
     def collect(self) -> Iterable[Metric]:
         if self._pools is not None:
@@ -152,6 +180,31 @@ class StateGauges(Collector):
             for tier in TIERS:
                 gauge.add_metric([tier], self._daily.get(tier, 0))
             yield gauge
+        if self._heals is not None:
+            counter = CounterMetricFamily(
+                HEALS, "Times that Redis was made from Postgres again.", labels=["cause"]
+            )
+            for cause, count in self._heals.items():
+                counter.add_metric([cause], count)
+            yield counter
+        yield from self._of_room()
+
+    def _of_room(self) -> Iterable[Metric]:
+        measured = self._room.measured
+        yield GaugeMetricFamily(OUTBOX_LENGTH, "Events in the outbox.", measured.outbox)
+        for name, text, value in (
+            (LAG_EVENTS, "Events that a sink has not taken yet.", measured.behind),
+            (LAG_SECONDS, "Age of the oldest event that a sink has not taken yet.", measured.behind_s),
+        ):
+            lag = GaugeMetricFamily(name, text, labels=["sink"])
+            lag.add_metric(["postgres"], value)
+            yield lag
+        yield GaugeMetricFamily(
+            MEMORY_RATIO, "Redis' used memory / maxmemory.", measured.memory_percent / 100
+        )
+        yield GaugeMetricFamily(
+            ROOM_LEFT, "0 while commands that begin something are refused.", int(not self._room.why_full)
+        )
 
 
 def exposition(state: StateGauges) -> bytes:

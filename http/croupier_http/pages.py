@@ -9,6 +9,7 @@ import msgspec
 from croupier.errors import CroupierError
 from croupier.gacha.queries import remaining_stock
 from croupier.history import daily_remaining
+from croupier.partition_state import heals
 from croupier.postgres import is_away
 from croupier.query import Sources
 from croupier.transport import TransportError
@@ -92,7 +93,9 @@ class Pages:
     async def metrics(self) -> Answer:
         """Everything for Prometheus; what cannot be asked for right now is left out."""
         self._sampler.sample()
-        state = metrics.StateGauges(await self._pools(), await self._daily())
+        state = metrics.StateGauges(
+            await self._pools(), await self._daily(), await self._heals(), self._sources.engine.room
+        )
         return Answer(metrics.exposition(state), content_type=metrics.CONTENT_TYPE)
 
     async def openapi(self) -> Answer:
@@ -120,6 +123,17 @@ class Pages:
             return None
         try:
             return await daily_remaining(pool, engine.zone.day(engine.now_ms()).number)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            return None
+
+    async def _heals(self) -> dict[str, int] | None:
+        pool = self._sources.postgres
+        if pool is None:
+            return None
+        try:
+            return await heals(pool)
         except Exception as error:
             if not is_away(error):
                 raise

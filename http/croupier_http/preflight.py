@@ -28,6 +28,8 @@ async def preflight(settings: Settings) -> None:
     MasterKeys.parse(settings.master_keys)
     if not settings.database_url:
         load_configured_economy(settings)
+        if settings.durability == "postgres":
+            raise SettingsError("CROUPIER_DURABILITY=postgres needs DATABASE_URL")
     transport = connect_later(settings)
     try:
         await transport.open()

@@ -18,6 +18,7 @@ from croupier.durability import Durability
 from croupier.engine import Engine
 from croupier.errors import CroupierError
 from croupier.query import Sources
+from croupier.room import keep_measuring
 from croupier.settings import Settings, SettingsError
 from croupier.sweeper import keep_sweeping
 from croupier_http import logs
@@ -75,6 +76,8 @@ async def run_worker(
                 keep_connected(sources.engine, economy),
                 keep_sweeping(sources.engine),
                 _keep_sampling(sampler),
+                _keep_listening(sources.engine),
+                keep_measuring(sources.engine, sources.postgres),
                 _listen(site, sources.engine, lambda: listening(settings.http_host, site.port)),
             )
         finally:
@@ -96,7 +99,7 @@ async def _sources(settings: Settings) -> AsyncIterator[Sources]:
             timeout=_POSTGRES_TIMEOUT_S,
             command_timeout=_POSTGRES_TIMEOUT_S,
         )
-        durability = Durability(pool, settings.durability_timeout_seconds)
+        durability = Durability(pool, settings.durability_timeout_seconds, settings.redis_url)
     else:
         log.warning(NO_POSTGRES)
     try:
@@ -123,6 +126,12 @@ async def _listen(site: web.TCPSite, engine: Engine, listening: Callable[[], Non
                 await asyncio.sleep(_FIRST_LOOK_PAUSE_S)
     await site.start()
     listening()
+    await asyncio.Event().wait()
+
+
+async def _keep_listening(engine: Engine) -> None:
+    if engine.durability is not None:
+        await engine.durability.keep_listening()
     await asyncio.Event().wait()
 
 

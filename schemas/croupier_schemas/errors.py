@@ -93,8 +93,14 @@ _KINDS = (
         "The command has run, but Postgres has not confirmed it in time.",
         SAME_KEY,
     ),
+    ErrorKind(
+        "NOT_APPLIED",
+        503,
+        "Redis lost the command before Postgres had it: nothing of it stands.",
+        AFTER,
+    ),
     ErrorKind("NOT_READY", 503, "The engine cannot take commands right now; nothing was done.", AFTER),
-    ErrorKind("OVERLOADED", 503, "Too many commands are in flight; nothing was done.", AFTER),
+    ErrorKind("OVERLOADED", 503, "There is no room for more right now; nothing was done.", AFTER),
     ErrorKind("EXPIRED", 503, "The command reached Redis after its deadline; nothing was done.", AFTER),
 )
 

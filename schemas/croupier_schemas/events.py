@@ -141,6 +141,20 @@ def decode_entry(partition: int, entry_id: bytes, fields: Sequence[bytes]) -> Ev
     )
 
 
+def encode_entry(event: Event) -> list[bytes]:
+    """Fields and values in turn of a stream entry from which `decode_entry` makes this event.
+
+    Every after-image has a field of its own: which of them were records is known to none but the entry first written.
+    """
+    header = msgspec.structs.replace(event.header, records=())
+    body = event.ts_ms.to_bytes(8, "big") + bytes([BODY_CREATED if event.created else 0]) + event.result
+    fields = [b"h", encode_header(header), b"b", body]
+    for change in event.changes:
+        name = f"{change.key}#{change.field}" if change.field else change.key
+        fields += [f"-{change.key}".encode(), b""] if change.value is None else [name.encode(), change.value]
+    return fields
+
+
 def _change(name: bytes, value: bytes) -> Change:
     text = name.decode()
     if text.startswith("-"):

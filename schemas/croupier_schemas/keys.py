@@ -25,6 +25,19 @@ PATTERNS = frozenset(
     }
 )  # fmt: skip
 
+_DURABLE = frozenset(pattern.partition(":")[0] for pattern in (PLAYER, GACHA, POOL, CRASH, SESSION, ECONOMY))
+
+
+def kind(name: bytes) -> str:
+    """What stands behind the partition in the name of a key, such as `player`; empty for a name of another form."""
+    parts = name.split(b":", 2)
+    return parts[1].decode("utf-8", "replace") if len(parts) > 1 else ""
+
+
+def is_durable(name: bytes) -> bool:
+    """Whether events and the mirror have this key; the others can be made again, or may be lost."""
+    return kind(name) in _DURABLE
+
 
 def head(partition: int) -> str:
     """What a partition believes of itself: epoch, identity, economy, schema, fence, installation, partitions."""
@@ -89,3 +102,8 @@ def session_open(partition: int) -> str:
 def sweeper(partition: int) -> str:
     """Which process sweeps the partition; expires when that process is gone. Volatile."""
     return f"{{{partition}}}:sweeper"
+
+
+def synced(partition: int) -> str:
+    """The channel on which the sync daemon says that Postgres has the events up to one, `epoch-seq`. No key."""
+    return f"{{{partition}}}:synced"

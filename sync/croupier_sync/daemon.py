@@ -13,12 +13,13 @@ from croupier.postgres import is_away
 from croupier.scripts import Scripts
 from croupier.transport import ReplyError, Transport, TransportError
 from croupier_schemas.economy import Economy
-from croupier_sync.errors import Alarm, Superseded
+from croupier_sync.errors import HEALABLE, Alarm, Superseded
 from croupier_sync.following import Follower
 from croupier_sync.installation import read_installation
 from croupier_sync.limits import (
     ALARM_POLL_S,
     DEFAULT_LIMITS,
+    HEAL_PAUSE_S,
     LOCK_POLL_S,
     RETRY_PAUSE_MAX_S,
     RETRY_PAUSE_MIN_S,
@@ -96,13 +97,16 @@ class PartitionSync:
         return False
 
     async def _own(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
-        """Follow as the owner. An alarm stops the partition, and is looked at again until its cause is gone."""
+        """Follow as the owner. An alarm stops the partition: it is healed where it can be, else looked at again."""
         while not stop.is_set():
+            pause_s = ALARM_POLL_S
             try:
                 await self._open_and_follow(connection, stop)
                 continue
             except Alarm as alarm:
                 self.status.change("stopped", str(alarm), reason=alarm.reason)
+                if alarm.reason in HEALABLE:
+                    pause_s = HEAL_PAUSE_S
             except PartitionError as error:
                 self.status.change("stopped", str(error), reason="partition")
             except TransportError as error:
@@ -110,7 +114,7 @@ class PartitionSync:
                 await record(connection, self.status)
                 raise
             await record(connection, self.status)
-            await pause(stop, ALARM_POLL_S)
+            await pause(stop, pause_s)
         self.status.change("ended")
         await record(connection, self.status)
 
@@ -126,7 +130,7 @@ class PartitionSync:
 
     async def _open_and_follow(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
         server = Server(self._transport)
-        opener = Opener(connection, self._scripts, self.projector, self._partition, self._limits)
+        opener = Opener(connection, self._scripts, self.projector, self._partition, self._limits, self.status)
         head = await opener.open(server, await read_installation(connection))
         self._backoff.reset()
         if not head.economy:

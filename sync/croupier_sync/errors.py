@@ -1,6 +1,6 @@
 """What stops the sync daemon, or one partition of it."""
 
-from typing import Literal
+from typing import Final, Literal
 
 Reason = Literal[
     "clock_behind",
@@ -16,6 +16,11 @@ Reason = Literal[
     "redis_behind",
     "redis_empty",
 ]
+
+
+HEALABLE: Final[frozenset[Reason]] = frozenset({"epoch_sealed", "fork", "redis_behind", "redis_empty"})
+"""Redis lacks events that Postgres has, or has some that Postgres will never take: it can be made from Postgres again.
+All other reasons need an operator."""
 
 
 class SyncError(Exception):

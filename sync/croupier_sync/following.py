@@ -10,11 +10,11 @@ from croupier.scripts import Scripts
 from croupier_schemas import keys
 from croupier_schemas.events import Event, EventId
 from croupier_sync.batch import apply
+from croupier_sync.doorbell import Doorbell
 from croupier_sync.errors import Alarm, Superseded
-from croupier_sync.limits import READ_PAUSE_MAX_S, READ_PAUSE_MIN_S, Limits
+from croupier_sync.limits import Limits
 from croupier_sync.once import let_keys_expire
 from croupier_sync.outbox import CursorMissing, diagnosis, read_after, trim
-from croupier_sync.pause import Backoff
 from croupier_sync.position import Position, read_position
 from croupier_sync.projector import Projector
 from croupier_sync.server import Server
@@ -45,6 +45,7 @@ class Follower:
         self._stream = keys.outbox(status.partition, head.fence)
         self._since_trim = limits.trim_every
         self._next_heartbeat_s = 0.0  # at once
+        self._ahead: asyncio.Task[list[Event] | None] | None = None
 
     async def follow(self, stop: asyncio.Event) -> None:
         """Return when `stop` is set, when the head is no longer this one, or when the connection to Redis is another.
@@ -53,14 +54,27 @@ class Follower:
         another daemon has moved the cursor.
         """
         position = await read_position(self._connection, self._partition)
-        idle = Backoff(READ_PAUSE_MIN_S, READ_PAUSE_MAX_S)
+        doorbell = Doorbell(self._server.transport, self._stream)
+        try:
+            await self._follow(stop, position, doorbell)
+        finally:
+            if self._ahead is not None:
+                self._ahead.cancel()
+                await asyncio.gather(self._ahead, return_exceptions=True)
+            await doorbell.close()
+
+    async def _follow(self, stop: asyncio.Event, position: Position, doorbell: Doorbell) -> None:
         while not stop.is_set() and self._server.is_current:
             try:
-                events = await self._read(position)
+                events = await (self._ahead or self._read(position))
+                self._ahead = None
                 if events is None:
                     return
+                if len(events) == self._limits.batch_max:  # there is more: read it while Postgres takes these
+                    self._ahead = asyncio.create_task(self._read(position.after(events)))
                 if events:
                     position = await apply(self._connection, self._projector, position, events)
+                    await self._tell(position)
                     await let_keys_expire(self._server, events, self._limits.kept_s)
             except Alarm:
                 await self._close(position)
@@ -68,19 +82,28 @@ class Follower:
             self._status_at(position, len(events))
             await self._heartbeat()
             if events:
-                idle.reset()
                 await self._trim(len(events))
             if len(events) < self._limits.batch_max:
-                await idle.pause(stop)
+                await doorbell.wait(position, stop, busy=bool(events))
+
+    async def _tell(self, position: Position) -> None:
+        """Say to all workers how far Postgres has come: commands may wait for that."""
+        if position.cursor is not None:
+            await self._server.call("PUBLISH", keys.synced(self._partition), position.cursor.entry)
 
     async def _heartbeat(self) -> None:
-        """Now and then: tell Postgres that this daemon is at work, and see that Redis is still the server it was."""
+        """Now and then: tell Postgres that this daemon is at work, and see that both are still what they were."""
         now_s = time.monotonic()
         if now_s < self._next_heartbeat_s:
             return
         self._next_heartbeat_s = now_s + self._limits.heartbeat_s
         await record(self._connection, self._status)
         await self._server.check_identity()
+        taken = (await read_position(self._connection, self._partition)).taken_epoch
+        if taken > self._head.epoch:
+            raise Superseded(
+                f"partition {self._partition} has gone on to epoch {taken}, on another Redis server or an older copy"
+            )
 
     async def _read(self, position: Position) -> list[Event] | None:
         """What follows the cursor; None when the head has changed, as a push of an economy changes it."""

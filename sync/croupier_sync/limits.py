@@ -28,6 +28,10 @@ DEFAULT_LIMITS = Limits()
 
 LOCK_POLL_S = 0.1
 ALARM_POLL_S = 1.0
-# The shorter pause also when events keep coming: a batch that waits a little is larger, and cheaper per event.
-READ_PAUSE_MIN_S, READ_PAUSE_MAX_S = 0.01, 0.05
+# Before a partition that has just been closed is healed, should that be needed again and again.
+HEAL_PAUSE_S = 0.1
+# While events keep coming: a batch that waits a little is larger, and cheaper per event.
+GATHER_PAUSE_S = 0.001
+# While none come: how long at most until the next look at the outbox, which may have another name by then.
+READ_PAUSE_MAX_S = 0.05
 RETRY_PAUSE_MIN_S, RETRY_PAUSE_MAX_S = 0.1, 5.0

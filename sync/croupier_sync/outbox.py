@@ -1,5 +1,7 @@
 """Reading the outbox: what follows the cursor, with proof that it does, and trimming what Postgres holds."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -8,6 +10,7 @@ from croupier.transport import Transport
 from croupier_schemas.events import Event, decode_entry
 from croupier_sync.errors import Alarm
 from croupier_sync.position import Cursor, Position
+from croupier_sync.work import beside
 
 READ_TIMEOUT_S = 10.0
 
@@ -31,7 +34,7 @@ async def read_after(transport: Transport, stream: str, position: Position, coun
     entries = await _entries(transport, "XRANGE", stream, start, "+", "COUNT", count)
     if cursor is not None and (not entries or entries[0][0] != cursor.entry.encode()):
         raise CursorMissing
-    events = [_decode(position.partition, entry, fields) for entry, fields in entries]
+    events = await beside(partial(_decode_all, position.partition), entries)
     if cursor is None:
         _require_first(events, position)
     elif events.pop(0).header.op_id != cursor.op_id:
@@ -73,6 +76,17 @@ async def diagnosis(transport: Transport, stream: str, position: Position) -> Al
     )
 
 
+async def read_from(
+    transport: Transport, stream: str, partition: int, start: str, count_max: int
+) -> list[Event]:
+    """At most `count_max` events from the entry `start` on (`-`: the first one; behind `(`: the one after it).
+
+    Whether they follow each other is not looked at. Raises Alarm for an entry that is no event.
+    """
+    entries = await _entries(transport, "XRANGE", stream, start, "+", "COUNT", count_max)
+    return await beside(partial(_decode_all, partition), entries)
+
+
 async def trim(
     transport: Transport, connection: asyncpg.Connection, stream: str, partition: int, kept: int
 ) -> None:
@@ -100,6 +114,10 @@ def _decode(partition: int, entry: bytes, fields: list[bytes]) -> Event:
         return decode_entry(partition, entry, fields)
     except (ValueError, OverflowError) as error:
         raise Alarm("not_an_event", f"partition {partition}: {error}") from error
+
+
+def _decode_all(partition: int, entries: Sequence[Any]) -> list[Event]:
+    return [_decode(partition, entry, fields) for entry, fields in entries]
 
 
 def _require_first(events: list[Event], position: Position) -> None:

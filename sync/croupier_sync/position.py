@@ -1,5 +1,6 @@
 """How far Postgres has followed a partition, and the two compare-and-sets that move it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import asyncpg
@@ -19,7 +20,7 @@ WHERE partition = $1
 RETURNING true
 """
 _TAKE_EPOCH = """
-UPDATE partitions SET taken_epoch = taken_epoch + 1, taken_identity = $6
+UPDATE partitions SET taken_epoch = greatest(taken_epoch, $7) + 1, taken_identity = $6
 WHERE partition = $1
   AND (epoch, seq, op_id) IS NOT DISTINCT FROM ($2::bigint, $3::bigint, $4::bytea)
   AND taken_epoch = $5
@@ -59,6 +60,11 @@ class Position(NamedTuple):
         """What both compare-and-sets compare: partition, and epoch, seq and op_id of the cursor."""
         return (self.partition, *(self.cursor[:3] if self.cursor else (None, None, None)))
 
+    def after(self, events: Sequence[Event]) -> "Position":
+        """The position once these events, which follow it, are applied."""
+        cursor = Cursor.at(events[-1])
+        return self._replace(cursor=cursor, taken_epoch=max(self.taken_epoch, cursor.epoch))
+
     def epoch_for(self, identity: str) -> int | None:
         """The epoch that was taken for this server and has not begun; None where one must be taken.
 
@@ -97,10 +103,15 @@ async def advance(connection: asyncpg.Connection, position: Position, event: Eve
     raise Superseded(f"the cursor of partition {position.partition} was moved by another daemon")
 
 
-async def take_epoch(connection: asyncpg.Connection, position: Position, identity: str) -> int:
-    """Seal the epochs so far and take the next one for this server. Raises Superseded where the row has moved."""
+async def take_epoch(
+    connection: asyncpg.Connection, position: Position, identity: str, *, above: int = 0
+) -> int:
+    """Seal the epochs so far and take the next one for this server, in any case one above `above`.
+
+    Raises Superseded where the row has moved.
+    """
     epoch: int | None = await connection.fetchval(
-        _TAKE_EPOCH, *position.compared, position.taken_epoch, identity
+        _TAKE_EPOCH, *position.compared, position.taken_epoch, identity, above
     )
     if epoch is None:
         raise Superseded(f"partition {position.partition} was opened by another daemon")

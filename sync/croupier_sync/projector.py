@@ -1,6 +1,7 @@
 """Projections inside a batch's transaction, so that none can stop events and mirror."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import asyncpg
@@ -25,7 +26,8 @@ SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[], $5::text
 _ERROR_LENGTH_MAX = 1_000
 
 # A table that lacks a column, or that may not be written, is a fault of the projection too.
-_TABLE_REFUSES = (*REFUSED, asyncpg.SyntaxOrAccessError)
+TABLE_REFUSES = (*REFUSED, asyncpg.SyntaxOrAccessError)
+"""What asyncpg raises for rows that a table does not take."""
 
 
 class _Failure(NamedTuple):
@@ -37,6 +39,13 @@ class _Failure(NamedTuple):
 class _Placed(NamedTuple):
     event: EventId
     row: Row
+
+
+class Projected(NamedTuple):
+    """What events mean: rows by their type, and the events that could not be projected."""
+
+    rows: dict[type, list[_Placed]]
+    failures: list[_Failure]
 
 
 class Projector:
@@ -56,8 +65,8 @@ class Projector:
             for row in await connection.fetch(_ECONOMIES, [version.hex() for version in missing]):
                 self._learn(bytes.fromhex(row["version"]), row["canonical"])
 
-    async def write(self, connection: asyncpg.Connection, events: Sequence[Event]) -> None:
-        """Write the rows of these events. In the batch's transaction; raises only what breaks that as a whole."""
+    def project(self, events: Sequence[Event]) -> Projected:
+        """The rows of these events, after `prepare`. May be called in any thread."""
         failures: list[_Failure] = []
         rows: dict[type, list[_Placed]] = {}
         for event in events:
@@ -69,11 +78,35 @@ class Projector:
                     rows.setdefault(type(row), []).append(_Placed(event.id, row))
             except Exception as error:  # whatever is wrong with it, only this event is affected
                 failures.append(_Failure(event.id, event.header.type, error))
-        if rows and not await self._write_tables(connection, rows):
-            for kind, placed in rows.items():
+        return Projected(rows, failures)
+
+    async def write(self, connection: asyncpg.Connection, projected: Projected, *, carefully: bool) -> None:
+        """Write the rows, in the batch's transaction.
+
+        Where a table refuses a row, that is raised, and the transaction is lost; `carefully`, at the price of
+        savepoints, only that event's rows are left out.
+        """
+        failures = list(projected.failures)
+        for kind, placed in projected.rows.items():
+            if carefully:
                 failures += await self._write_table(connection, kind, placed)
+            else:
+                await TABLES[kind].write(connection, [row for _, row in placed])
         if failures:
             await self._bury(connection, failures)
+
+    async def write_missing(self, connection: asyncpg.Connection, event: Event, projection: str) -> None:
+        """Write the rows of an event that went to the dead letters under this name: its type's, or its table's.
+
+        In a transaction, after `prepare`. Raises what the projection does, and asyncpg's errors.
+        """
+        project = PROJECTIONS.get(event.header.type)
+        rows: dict[type, list[Row]] = {}
+        for row in project(event, self._economies) if project else ():
+            rows.setdefault(type(row), []).append(row)
+        for kind, missing in rows.items():
+            if projection in (event.header.type, TABLES[kind].name):
+                await TABLES[kind].write(connection, missing)
 
     def _learn(self, version: bytes, canonical: bytes) -> None:
         if version in self._economies:
@@ -83,28 +116,20 @@ class Projector:
         except EconomyError as error:
             log.error("economy cannot be read", version=version.hex(), error=str(error))
 
-    async def _write_tables(self, connection: asyncpg.Connection, rows: dict[type, list[_Placed]]) -> bool:
-        """The usual case: all tables under one savepoint. False when one refused, and then none is written."""
-        try:
-            async with connection.transaction():
-                for kind, placed in rows.items():
-                    await TABLES[kind].write(connection, [row for _, row in placed])
-        except _TABLE_REFUSES:
-            return False
-        return True
-
     async def _write_table(
         self, connection: asyncpg.Connection, kind: type, placed: list[_Placed]
     ) -> list[_Failure]:
         """One table, and where it refuses, event by event."""
-        if await self._write_tables(connection, {kind: placed}):
-            return []
-        failures = []
+        failures: list[_Failure] = []
+        with suppress(*TABLE_REFUSES):
+            async with connection.transaction():
+                await TABLES[kind].write(connection, [row for _, row in placed])
+                return failures
         for event, rows in _by_event(placed):
             try:
                 async with connection.transaction():
                     await TABLES[kind].write(connection, rows)
-            except _TABLE_REFUSES as error:
+            except TABLE_REFUSES as error:
                 failures.append(_Failure(event, TABLES[kind].name, error))
         return failures
 
@@ -118,8 +143,13 @@ class Projector:
             [event.epoch for event, _, _ in failures],
             [event.seq for event, _, _ in failures],
             [projection for _, projection, _ in failures],
-            [repr(error)[:_ERROR_LENGTH_MAX].replace("\0", "\\0") for _, _, error in failures],
+            [error_text(error) for _, _, error in failures],
         )
+
+
+def error_text(error: Exception) -> str:
+    """An error as `projection_failures` holds it."""
+    return repr(error)[:_ERROR_LENGTH_MAX].replace("\0", "\\0")
 
 
 def _by_event(placed: Iterable[_Placed]) -> Iterable[tuple[EventId, list[Row]]]:

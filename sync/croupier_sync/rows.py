@@ -42,12 +42,14 @@ class LedgerRow(NamedTuple):
 
 
 class DailyRow(NamedTuple):
-    """A row of `gacha_daily`."""
+    """A row of `gacha_daily`. `epoch` and `seq` are those of the event."""
 
     day: int
     uid: int
     tier: str
     remaining: int
+    epoch: int
+    seq: int
 
 
 class StatsRow(NamedTuple):

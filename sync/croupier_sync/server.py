@@ -1,9 +1,18 @@
 """Which server the daemon is talking to: what was decided on one must not be done on another."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from croupier.scripts import Script
 from croupier.transport import Transport, Unavailable
+
+TIMEOUT_S = 2.0
+
+
+class Writer(Protocol):
+    """What sends commands whose replies nobody reads."""
+
+    async def call(self, *args: bytes | str | int) -> object: ...
 
 
 class Server:
@@ -41,11 +50,11 @@ class Server:
         if replication["role"] != "master" or replication["master_replid"] != self._master_replid:
             self.transport.reconnect("the server was demoted or promoted")
 
-    async def call(self, *args: bytes | str | int) -> object:
+    async def call(self, *args: bytes | str | int, timeout_s: float = TIMEOUT_S) -> object:
         """Send one command."""
         if not self.is_current:
             raise Unavailable("the connection to Redis was lost")
-        return await self.transport.call(*args)
+        return await self.transport.call(*args, timeout_s=timeout_s)
 
     async def run(self, script: Script, keys: Sequence[bytes | str], args: Sequence[bytes | str]) -> object:
         """Run a script on this very server or not at all."""

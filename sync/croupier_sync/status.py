@@ -11,9 +11,11 @@ from croupier_schemas.events import EventId
 
 log = structlog.get_logger(__name__)
 
-State = Literal["starting", "waiting", "following", "unreachable", "refused", "failed", "stopped", "ended"]
-"""waiting: another daemon has the partition. unreachable: Redis or Postgres is away. refused: Redis answers a command
-with an error. failed: by a fault of the daemon. stopped: by an alarm."""
+State = Literal[
+    "starting", "waiting", "following", "healing", "unreachable", "refused", "failed", "stopped", "ended"
+]
+"""waiting: another daemon has the partition. healing: Redis is made from Postgres again. unreachable: Redis or Postgres
+is away. refused: Redis answers a command with an error. failed: by a fault of the daemon. stopped: by an alarm."""
 
 REPEAT_S = 60.0
 
@@ -53,6 +55,8 @@ class Status:
         self._said_s = now_s
         if state == "stopped":
             log.error("partition stopped", partition=self.partition, reason=reason, detail=detail)
+        elif state == "healing":
+            log.warning("partition is being healed", partition=self.partition, reason=reason, detail=detail)
         elif state == "unreachable":
             log.warning("partition waits for a server", partition=self.partition, detail=detail)
         elif state == "refused":

@@ -1,4 +1,9 @@
-"""Writing the rows of projections, all rows of a table at once."""
+"""Writing the rows of projections, all rows of a table at once.
+
+Rows come in the order of their events, but for those that were dead letters: they come late. So each statement leaves
+the table as if they had come in time: what is added may be added at any time, and what is replaced is so only by what
+follows from a later event.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -21,9 +26,11 @@ INSERT INTO economy_versions (version, canonical)
 SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING
 """
 _UPSERT_DAILY = """
-INSERT INTO gacha_daily (day, uid, tier, remaining)
-SELECT * FROM unnest($1::int[], $2::bigint[], $3::text[], $4::int[])
-ON CONFLICT (day, uid) DO UPDATE SET tier = excluded.tier, remaining = excluded.remaining
+INSERT INTO gacha_daily AS d (day, uid, tier, remaining, epoch, seq)
+SELECT * FROM unnest($1::int[], $2::bigint[], $3::text[], $4::int[], $5::bigint[], $6::bigint[])
+ON CONFLICT (day, uid) DO UPDATE SET
+  tier = excluded.tier, remaining = excluded.remaining, epoch = excluded.epoch, seq = excluded.seq
+WHERE (d.epoch, d.seq) < (excluded.epoch, excluded.seq)
 """
 _ADD_STATS = """
 INSERT INTO game_stats AS s
@@ -36,8 +43,9 @@ ON CONFLICT (uid, game_type) DO UPDATE SET
   biggest_win = greatest(s.biggest_win, excluded.biggest_win),
   last_played_at = greatest(s.last_played_at, excluded.last_played_at)
 """
+# A round that is settled stays as it is.
 _UPSERT_CRASH = """
-INSERT INTO crash_sessions (external_session_id, uid, status, bet_amount, auto_cashout, cashout_multiplier,
+INSERT INTO crash_sessions AS c (external_session_id, uid, status, bet_amount, auto_cashout, cashout_multiplier,
   crash_multiplier, payout_amount, started_at, cashed_out_at)
 SELECT id, uid, status, bet, auto_m100 / 100.0, cashout_m100 / 100.0, crash_m100 / 100.0, payout, started_at, cashed_at
 FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
@@ -47,13 +55,16 @@ ON CONFLICT (external_session_id) DO UPDATE SET
   status = excluded.status, cashout_multiplier = excluded.cashout_multiplier,
   crash_multiplier = excluded.crash_multiplier, payout_amount = excluded.payout_amount,
   cashed_out_at = excluded.cashed_out_at
+WHERE c.status = 'active'
 """
+# A session that has ended stays as it is.
 _UPSERT_SESSIONS = """
-INSERT INTO game_sessions (session_id, uid, game_type, started_at, ended_at, rounds, bet, win)
+INSERT INTO game_sessions AS s (session_id, uid, game_type, started_at, ended_at, rounds, bet, win)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::bigint[],
   $7::bigint[], $8::bigint[])
 ON CONFLICT (session_id) DO UPDATE SET
   ended_at = excluded.ended_at, rounds = excluded.rounds, bet = excluded.bet, win = excluded.win
+WHERE s.ended_at IS NULL
 """
 
 Write: TypeAlias = Callable[[asyncpg.Connection, Sequence[Any]], Awaitable[None]]

@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from croupier.engine import Engine
+from croupier.fairness.seeds import MasterKeys
+from croupier.settings import Settings
+from croupier.transport import Transport
 from croupier_cli.data_directory import read_secrets
 from croupier_http import metrics
 from croupier_http.auth import make_token
@@ -114,7 +118,8 @@ def test_given_a_deterministic_server_when_the_page_for_clients_is_run_then_the_
 
 
 def test_given_the_page_of_metrics_then_it_names_exactly_those_that_are_exported() -> None:
-    exported = metrics.exposition(metrics.StateGauges({}, {})).decode()
+    engine = Engine(Transport("redis://127.0.0.1"), Settings(master_keys=MasterKeys.generate()))
+    exported = metrics.exposition(metrics.StateGauges({}, {}, {}, engine.room)).decode()
     names = re.findall(r"^# TYPE (\S+)", exported, re.MULTILINE)
     own = {name for name in names if not re.match(r"python_|process_|.*_created$", name)}
 

@@ -36,7 +36,10 @@ async def test_given_a_server_without_postgres_when_asked_for_its_health_then_it
 async def test_given_a_server_with_all_it_needs_when_asked_then_ready(client: Client) -> None:
     reply = await client.get("/ready", bearer="")
 
-    assert (reply.status, reply.json["checks"]) == (200, {"redis": "ok", "partition": "ok"})
+    assert (reply.status, reply.json["checks"]) == (
+        200,
+        {"redis": "ok", "partition": "ok", "room": "ok"},
+    )
 
 
 async def test_given_a_closed_partition_when_asked_then_not_ready_names_it_though_the_process_lives(

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from croupier.command import Caller
+from croupier.durability import Durability
 from croupier.economy import load_economy
 from croupier.engine import Engine
 from croupier.errors import CroupierError
@@ -25,7 +26,7 @@ from croupier.settings import Settings
 from croupier.transport import Transport
 from croupier_schemas import keys
 from croupier_schemas.economy import DailyLimit, Economy, Tier
-from croupier_schemas.events import Event, decode_entry
+from croupier_schemas.events import Event, EventId, decode_entry
 from croupier_schemas.fairness import FairnessRotate
 from croupier_schemas.gacha import GachaPull, GachaPullReply
 from croupier_schemas.records import LAYOUTS, PLAYER
@@ -128,6 +129,10 @@ class Casino:
         except CroupierError as error:
             if error.code != "DURABILITY_TIMEOUT":
                 raise
+
+    def unfollowed_engine(self) -> Engine:
+        """An engine for while no daemon follows: it asks Postgres what was done before, and does not wait for it."""
+        return Engine(self.transport, self.engine.settings, _Looking(self.database_url))
 
     async def until_open(self) -> Head:
         """Wait until pulls would succeed."""
@@ -269,6 +274,18 @@ def _row(event: Event) -> tuple[Any, ...]:
         header.tier, header.op_id, header.idempotency_key, header.request_hash, header.economy, header.rules,
         bytes(header.terms), event.result, msgspec.msgpack.encode(event.changes),
     )  # fmt: skip
+
+
+class _Looking(Durability):
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+
+    async def first(self, uid: int, key: str) -> Event | None:
+        async with asyncpg.create_pool(self._database_url, min_size=1, max_size=1) as pool:
+            return await Durability(pool, timeout_s=5.0).first(uid, key)
+
+    async def wait(self, event: EventId, op_id: bytes) -> None:
+        """Nobody brings it there."""
 
 
 _OP_IDS = OpIds(lambda: round(time.time() * 1000))

@@ -20,10 +20,14 @@ def free_port() -> int:
 
 
 class OwnServer:
-    """It has one port for good, and no persistence: a server started in place of another is empty."""
+    """It has one port for good. A server started in place of another is empty, or has all that one had answered.
 
-    def __init__(self, directory: Path) -> None:
+    The latter with `keeps`: each write is on disk before its reply.
+    """
+
+    def __init__(self, directory: Path, *, keeps: bool = False) -> None:
         self._directory = directory
+        self._keeps = keeps
         self._port = free_port()
         self._running: Valkey | None = None
         self.url = f"redis://127.0.0.1:{self._port}/0"
@@ -36,7 +40,10 @@ class OwnServer:
 
     def start(self) -> None:
         self._running = Valkey.start(
-            self._directory, port=self._port, appendonly=False, extra=("--enable-debug-command", "local")
+            self._directory,
+            port=self._port,
+            appendonly=self._keeps,
+            extra=("--enable-debug-command", "local", "--appendfsync", "always"),
         )
 
     def pause(self) -> None:

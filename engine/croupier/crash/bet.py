@@ -90,7 +90,7 @@ BET = Command(
     strict=lambda settings: settings.crash_db_strict,
     errors=(
         "BET_OUT_OF_RANGE", "GAME_DISABLED", "MAINTENANCE", "PLAYER_BANNED", "PLAYER_EXCLUDED", "RATE_LIMITED",
-        "CRASH_BET_ACTIVE", "INSUFFICIENT_BALANCE", "BALANCE_CAP", "DURABILITY_TIMEOUT",
+        "CRASH_BET_ACTIVE", "INSUFFICIENT_BALANCE", "BALANCE_CAP",
     ),
     example=CrashBet(bet_amount=100, auto_cashout=2.5),
 )  # fmt: skip

@@ -53,8 +53,9 @@ CASHOUT = Command(
     bind=_bind,
     render=_render,
     scope="cashout",
+    ends=True,
     # What the server has settled is told without waiting: were the settlement lost, the bet would give the same again.
     strict=lambda settings: settings.crash_db_strict,
-    errors=("PLAYER_BANNED", "RATE_LIMITED", "CRASH_NO_ACTIVE_BET", "DURABILITY_TIMEOUT"),
+    errors=("PLAYER_BANNED", "RATE_LIMITED", "CRASH_NO_ACTIVE_BET"),
     example=CrashCashout(game_id="0192f0c1a2b3c4d5e6f708192a3b4c5d"),
 )

@@ -35,5 +35,6 @@ SETTLE = Command(
     bind=_bind,
     render=_render,
     scope="",
+    ends=True,
     errors=("CRASH_NO_ACTIVE_BET",),
 )

@@ -12,6 +12,7 @@ from croupier.event_log import find_event, player_held
 from croupier.fairness.nonce import next_nonce
 from croupier.fairness.receipts import has_receipt, player_of, receipt_of
 from croupier.fairness.rotate import text
+from croupier.gacha.table import CompiledEconomy
 from croupier.partition import PARTITIONS
 from croupier.query import NoParams, Query, Sources
 from croupier.settings import SettingsError
@@ -21,6 +22,9 @@ from croupier_schemas.fairness import FairnessReply, ReceiptReply
 from croupier_schemas.records import Player
 
 log = structlog.get_logger(__name__)
+
+_ECONOMY = "SELECT canonical FROM economy_versions WHERE version = $1"
+_INSTALLATION = "SELECT id FROM installation"
 
 
 class ReceiptParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +50,7 @@ async def _fairness(sources: Sources, caller: Caller, _params: NoParams) -> Fair
 
 async def _receipt(sources: Sources, caller: Caller, params: ReceiptParams) -> ReceiptReply:
     event = await _visible_event(sources, caller, params.event_id)
-    economy = await sources.engine.views.economy_of_version(event.header.economy.hex())
+    economy = await _economy(sources, event.header.economy.hex())
     # A seed is public once its successor is in force and no failure can take that back.
     player, drawn_with = await player_held(sources, event.header.uid), player_of(event)
     revealed = player is not None and player.seed_generation > drawn_with.seed_generation
@@ -54,8 +58,30 @@ async def _receipt(sources: Sources, caller: Caller, params: ReceiptParams) -> R
     return receipt_of(event, economy, server_seed)
 
 
+async def _economy(sources: Sources, version: str) -> CompiledEconomy:
+    """The economy of an event; from Postgres where Redis cannot answer now."""
+    views = sources.engine.views
+    try:
+        return await views.economy_of_version(version)
+    except CroupierError as error:
+        if error.code != "NOT_READY" or sources.postgres is None:
+            raise
+        canonical = await sources.postgres.fetchval(_ECONOMY, version)
+        if canonical is None:
+            raise
+        return views.economy_of_canonical(version, canonical)
+
+
+async def _installation(sources: Sources, partition: int) -> str:
+    """The installation that seeds are derived for: Postgres', which Redis shares, or that of Redis alone."""
+    if sources.postgres is None:
+        return (await sources.engine.views.in_force(partition)).installation
+    installation: str = await sources.postgres.fetchval(_INSTALLATION)
+    return installation
+
+
 async def _revealed_seed(sources: Sources, event: Event, drawn_with: Player) -> str:
-    installation = (await sources.engine.views.in_force(event.id.partition)).installation
+    installation = await _installation(sources, event.id.partition)
     try:
         seed = sources.engine.master_keys.seed(
             installation, event.header.uid, drawn_with.seed_generation, drawn_with.seed_key
@@ -97,5 +123,6 @@ RECEIPT = Query(
     params=ReceiptParams,
     reply=ReceiptReply,
     answer=_receipt,
+    without_redis=True,
     errors=("RECEIPT_NOT_FOUND",),
 )

@@ -61,6 +61,6 @@ ROTATE = Command(
     bind=_bind,
     render=_render,
     strict=lambda _settings: True,
-    errors=("PLAYER_BANNED", "RATE_LIMITED", "CRASH_BET_ACTIVE", "DURABILITY_TIMEOUT"),
+    errors=("PLAYER_BANNED", "RATE_LIMITED", "CRASH_BET_ACTIVE"),
     example=FairnessRotate(client_seed="my-lucky-seed"),
 )

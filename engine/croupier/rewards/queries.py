@@ -57,5 +57,6 @@ REWARDS = Query(
     params=RewardsQuery,
     reply=RewardsReply,
     answer=rewards,
+    without_redis=True,
     errors=("FORBIDDEN",),
 )

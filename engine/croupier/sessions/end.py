@@ -82,6 +82,7 @@ END = Command(
     bind=_bind,
     render=_render,
     scope="",
+    ends=True,
     forever_key=_key,
     errors=("SESSION_NOT_FOUND", "PLAYER_BANNED"),
     example=SessionEnd(session_id="gacha-0199f3a2b4c51d2e3f405162738495a6"),

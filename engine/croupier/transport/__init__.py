@@ -5,12 +5,13 @@ calls behind it, one that changes the number of replies (`SUBSCRIBE`, `CLIENT RE
 pairing of replies with calls, and one that changes the connection's state (`MULTI`, `WATCH`, `SELECT`)
 would do so for all callers: those need a connection of their own.
 
-The parts, from the outside in: `client` (the public `Transport`: reconnecting and safe repeats), `connection`
-(queues, deadlines and back-pressure of one connection), `handshake` (what a new connection learns about its
-server), `address` (Redis URLs), `errors`.
+The parts, from the outside in: `client` (the public `Transport`: reconnecting, probes and safe repeats), `breaker`
+(whether calls are let through), `connection` (queues, deadlines and back-pressure of one connection), `handshake`
+(what a new connection learns about its server), `address` (Redis URLs), `errors`.
 """
 
 from croupier.transport.address import Address
+from croupier.transport.breaker import Breaker, BreakerState
 from croupier.transport.client import Script, Transport
 from croupier.transport.connection import Reply
 from croupier.transport.errors import (
@@ -22,10 +23,13 @@ from croupier.transport.errors import (
     Unavailable,
 )
 from croupier.transport.handshake import Identity, Server
+from croupier.transport.subscription import Subscription
 
 __all__ = [
     "REFUSED_CODES",
     "Address",
+    "Breaker",
+    "BreakerState",
     "Identity",
     "OutcomeUnknown",
     "Overloaded",
@@ -33,6 +37,7 @@ __all__ = [
     "ReplyError",
     "Script",
     "Server",
+    "Subscription",
     "Transport",
     "TransportError",
     "Unavailable",

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import structlog
 
 from croupier.transport.address import Address
+from croupier.transport.breaker import MISSED_MAX, Breaker, BreakerState
 from croupier.transport.connection import Argument, Connection, Counters, Reply, pack
 from croupier.transport.errors import (
     MOVED_AWAY_CODES,
@@ -30,6 +31,13 @@ _RECONNECT_PAUSE_MIN_S: Final = 0.01
 _RECONNECT_PAUSE_MAX_S: Final = 1.0
 # A connection that lasted this long was a good one: the next loss starts with the short pause again.
 _CONNECTION_SETTLED_S: Final = 1.0
+
+# Pauses between probes of a connection that has missed deadlines double likewise.
+_PROBE_PAUSE_MIN_S: Final = 0.05
+_PROBE_PAUSE_MAX_S: Final = 1.0
+_PROBE_TIMEOUT_S: Final = 0.5
+
+_CLOSED: Final = BreakerState.CLOSED
 
 # Back-off between repeats of a refused command.
 _REPEAT_PAUSE_MIN_S: Final = 0.01
@@ -53,7 +61,10 @@ class Transport:
     handshake together. A connection is dropped when a deadline has passed and nothing arrives for `stall_s`
     after it. Without `ssl_context`, `rediss://` verifies the server with the system's certificates.
 
-    While there is no connection every call fails at once with Unavailable: nothing is queued for later.
+    While the circuit breaker is not closed every call fails at once with Unavailable: nothing is queued for
+    later. It is open while there is no connection, and when `missed_max` deadlines in a row were missed on one.
+    One probe at a time then asks the server whether it answers: a PING on the connection, while it lasts, or
+    the handshake of the next one.
     """
 
     def __init__(
@@ -63,12 +74,15 @@ class Transport:
         in_flight_max: int = 10_000,
         connect_timeout_s: float = 2.0,
         stall_s: float = 1.0,
+        missed_max: int = MISSED_MAX,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        self._url = url
         self._address = Address.from_url(url)
         self._in_flight_max = in_flight_max
         self._connect_timeout_s = connect_timeout_s
         self._stall_s = stall_s
+        self._missed_max = missed_max
         self._ssl_context = ssl_context
         self._counters = Counters()
         self._connections: set[Connection] = set()  # the current one, and retired ones until they are closed
@@ -78,8 +92,9 @@ class Transport:
         self._connected_at_s = 0.0
         self._reconnecting: asyncio.Task[None] | None = None
         self._reconnect_pause_s = _RECONNECT_PAUSE_MIN_S
-        self._why_disconnected = "the transport is not open"
+        self._probing: asyncio.Task[None] | None = None
         self._closing = False
+        self.breaker = Breaker(str(self._address))
         self.connection_number = 0  # 1 for the first connection, one more for each that follows
         self.reconnects = 0
 
@@ -120,8 +135,8 @@ class Transport:
         passed or the connection was lost before the command could be written.
         """
         connection = self._connection
-        if connection is None:
-            raise Unavailable(f"Redis at {self._address}: {self._why_disconnected}; nothing was sent")
+        if connection is None or self.breaker.state is not _CLOSED:
+            raise Unavailable(f"Redis at {self._address}: {self.breaker.why}; nothing was sent")
         if not args:
             raise TypeError("a command needs at least its name")  # the server would not answer an empty one
         if timeout_s <= 0:
@@ -232,20 +247,29 @@ class Transport:
     async def close(self, drain_s: float = 1.0) -> None:
         """Refuse new calls, wait up to `drain_s` for the replies still due, fail the rest, disconnect."""
         self._closing = True
-        self._why_disconnected = "the transport is closed"
-        if self._reconnecting is not None:
-            self._reconnecting.cancel()
-            await asyncio.wait([self._reconnecting])
+        why = "the transport is closed"
+        self.breaker.shut(why)
+        for task in (self._reconnecting, self._probing):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         connections = list(self._connections)
         if not connections:
             return
         for connection in connections:
             connection.flush()
-            connection.retire(self._why_disconnected)
+            connection.retire(why)
         await asyncio.wait([connection.lost for connection in connections], timeout=drain_s)
         for connection in connections:
-            connection.close(self._why_disconnected)
+            connection.close(why)
         await asyncio.wait([connection.lost for connection in connections])
+
+    def beside(self) -> "Transport":
+        """Another transport to the same server, not open yet: for calls that would hold up all others on this one."""
+        return Transport(
+            self._url, in_flight_max=self._in_flight_max, connect_timeout_s=self._connect_timeout_s,
+            stall_s=self._stall_s, ssl_context=self._ssl_context,
+        )  # fmt: skip
 
     def reconnect(self, reason: str) -> None:
         """Forget the server and connect again, for a caller that has seen that it is not the one it was.
@@ -261,6 +285,7 @@ class Transport:
             in_flight_max=self._in_flight_max,
             stall_s=self._stall_s,
             on_retired=self._retired,
+            on_missed=self._missed,
         )
         try:
             async with asyncio.timeout(self._connect_timeout_s):
@@ -295,6 +320,7 @@ class Transport:
         self._connection, self._server = connection, server
         self._connected_at_s = monotonic()
         self.connection_number += 1
+        self.breaker.close()
         self._connected.set()
         if connection.closed:  # between the last reply of the handshake and now
             self._retired(connection, "the connection was closed as soon as it was made")
@@ -306,7 +332,7 @@ class Transport:
         self._connected.clear()
         if self._closing:
             return
-        self._why_disconnected = reason
+        self.breaker.open(reason)
         if monotonic() - self._connected_at_s >= _CONNECTION_SETTLED_S:
             self._reconnect_pause_s = _RECONNECT_PAUSE_MIN_S
         log.warning("redis connection lost", address=str(self._address), reason=reason)
@@ -316,14 +342,46 @@ class Transport:
         while True:
             await asyncio.sleep(_jittered(self._reconnect_pause_s))
             self._reconnect_pause_s = min(2 * self._reconnect_pause_s, _RECONNECT_PAUSE_MAX_S)
+            self.breaker.probing()
             try:
                 connected = await self._connect()
             except Unavailable as error:
+                self.breaker.probe_failed()
                 log.debug("redis still out of reach", error=str(error))
                 continue
             self.reconnects += 1
             self._use(connected)
             log.info("redis connected again", address=str(self._address), identity=str(self.identity))
+            return
+
+    # Probes of a connection that is there, and behind which nobody answers in time.
+
+    def _missed(self, connection: Connection, missed_in_a_row: int) -> None:
+        if connection is not self._connection or missed_in_a_row < self._missed_max:
+            return
+        if self.breaker.state is _CLOSED:
+            self.breaker.open(f"the last {missed_in_a_row} deadlines passed without a reply")
+            self._probing = asyncio.get_running_loop().create_task(self._probe(connection))
+
+    async def _probe(self, connection: Connection) -> None:
+        pause_s = _PROBE_PAUSE_MIN_S
+        while True:
+            await asyncio.sleep(_jittered(pause_s))
+            pause_s = min(2 * pause_s, _PROBE_PAUSE_MAX_S)
+            if connection is not self._connection:
+                return  # it was lost, and connecting again is the probe
+            self.breaker.probing()
+            try:
+                await connection.submit(pack(("PING",)), monotonic() + _PROBE_TIMEOUT_S)
+            except ReplyError:
+                pass  # it answers, if only that it is busy
+            except TransportError as error:
+                if connection is self._connection:
+                    self.breaker.probe_failed()
+                log.debug("redis still does not answer in time", error=str(error))
+                continue
+            if connection is self._connection:
+                self.breaker.close()
             return
 
 

@@ -48,7 +48,8 @@ class Connection(asyncio.Protocol):
     or past its deadline), since the replies of all later calls are found by counting.
 
     The connection is dropped when a deadline has passed and not one byte arrives for `stall_s` after it: the
-    server is stopped, or the network swallows packets. Slow but steady replies keep it.
+    server is stopped, or the network swallows packets. Slow but steady replies keep it. `on_missed` hears of
+    missed deadlines: how many there are since the last reply that was in time.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Connection(asyncio.Protocol):
         in_flight_max: int,
         stall_s: float,
         on_retired: Callable[["Connection", str], None],
+        on_missed: Callable[["Connection", int], None],
     ) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
@@ -65,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._peer = peer
         self._in_flight_max = in_flight_max
         self._on_retired = on_retired
+        self._on_missed = on_missed
         self._reader = hiredis.Reader(replyError=reply_error, notEnoughData=_INCOMPLETE)
         self._socket: asyncio.Transport | None = None
         self._unwritten: list[_Call] = []
@@ -77,6 +80,7 @@ class Connection(asyncio.Protocol):
         # sweep must not pass for a long silence of the server.
         self._silent_sweeps = 0
         self._silent_sweeps_max = max(1, round(stall_s / _SWEEP_INTERVAL_S))
+        self._missed_in_a_row = 0  # deadlines that passed since the last reply that somebody waited for
         # Its own during the handshake, which is nobody's call; the transport's afterwards.
         self.counters = Counters()
         self.closed = False
@@ -151,6 +155,7 @@ class Connection(asyncio.Protocol):
                     self._error_received(future, reply)
                 elif not future.done():
                     future.set_result(reply)
+                    self._missed_in_a_row = 0
         except hiredis.ProtocolError as error:
             self.close(f"what the server sent is not the Redis protocol: {error}")
         except IndexError:
@@ -185,14 +190,18 @@ class Connection(asyncio.Protocol):
     def _error_received(self, future: "asyncio.Future[Reply]", error: ReplyError) -> None:
         if not future.done():
             future.set_exception(error)
+            self._missed_in_a_row = 0
         if error.code in MOVED_AWAY_CODES:
             self.retire(f"the server answered {error.code}")
 
     def _sweep(self) -> None:
         """Fail the calls whose deadline has passed; drop the connection if the server has gone silent."""
         now_s = monotonic()
+        missed_before = self._missed_in_a_row
         self._drop_unwritten_overdue(now_s)
         overdue = self._fail_written_overdue(now_s)
+        if self._missed_in_a_row > missed_before:
+            self._on_missed(self, self._missed_in_a_row)
         self._silent_sweeps = self._silent_sweeps + 1 if overdue and not self._heard else 0
         self._heard = False
         if self._silent_sweeps > self._silent_sweeps_max:
@@ -210,6 +219,7 @@ class Connection(asyncio.Protocol):
             if deadline_s <= now_s:
                 overdue = True
                 if not future.done():
+                    self._missed_in_a_row += 1
                     future.set_exception(self._outcome_unknown("its deadline passed without a reply"))
         return overdue
 
@@ -220,6 +230,7 @@ class Connection(asyncio.Protocol):
             if future.done():
                 continue
             if deadline_s <= now_s:
+                self._missed_in_a_row += 1
                 future.set_exception(
                     Unavailable(
                         f"Redis at {self._peer}: the deadline passed before the command could be written"

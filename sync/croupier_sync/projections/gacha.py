@@ -21,7 +21,14 @@ def pulled(event: Event, economies: Economies) -> list[Row]:
         meta=_meta(pull, economies[event.header.economy]),
         gems=0 if in_tokens else pull.terms.cost,
     )
-    daily = DailyRow(pull.player.day, event.header.uid, event.header.tier, pull.daily_remaining)
+    daily = DailyRow(
+        pull.player.day,
+        event.header.uid,
+        event.header.tier,
+        pull.daily_remaining,
+        event.id.epoch,
+        event.id.seq,
+    )
     return [*round_rows(event, played), daily]
 
 

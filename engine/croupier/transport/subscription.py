@@ -1,0 +1,83 @@
+"""A connection that listens to channels: no place for calls, since what it receives is not replies to them."""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import hiredis
+import structlog
+
+from croupier.transport.address import Address
+from croupier.transport.connection import Argument, pack
+
+log = structlog.get_logger(__name__)
+
+_CONNECT_TIMEOUT_S: Final = 2.0
+_PAUSE_MIN_S: Final = 0.05
+_PAUSE_MAX_S: Final = 1.0
+_READ_SIZE: Final = 65_536
+
+
+class Subscription:
+    """Listens to channels, and connects again whenever the connection is lost.
+
+    What is published while there is none is lost: `subscribed` is called each time that listening begins.
+    """
+
+    def __init__(self, url: str, channels: Sequence[str], ssl_context: ssl.SSLContext | None = None) -> None:
+        """Raises ValueError for a URL that is none."""
+        self._address = Address.from_url(url)
+        self._channels = channels
+        self._ssl_context = ssl_context
+
+    async def listen(self, heard: Callable[[str, bytes], None], subscribed: Callable[[], None]) -> None:
+        """Call `heard` with the channel and the text of each message. Never returns."""
+        pause_s = _PAUSE_MIN_S
+        while True:
+            try:
+                async for message in self._messages():
+                    if message[0] == b"message":
+                        heard(message[1].decode(), message[2])
+                    elif message[0] == b"subscribe" and message[2] == len(self._channels):
+                        pause_s = _PAUSE_MIN_S
+                        subscribed()
+            except (OSError, TimeoutError, EOFError, hiredis.HiredisError) as error:
+                log.debug("not listening to redis", address=str(self._address), error=str(error))
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - it spreads load
+            pause_s = min(2 * pause_s, _PAUSE_MAX_S)
+
+    async def _messages(self) -> Any:
+        """What arrives on one connection, until that is lost. Raises what `listen` catches."""
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            reader, writer = await self._open()
+        try:
+            writer.write(self._greeting())
+            replies = hiredis.Reader()
+            while data := await reader.read(_READ_SIZE):
+                replies.feed(data)
+                while (reply := replies.gets()) is not False:
+                    if isinstance(reply, hiredis.ReplyError):
+                        raise reply
+                    if isinstance(reply, list):
+                        yield reply
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        address = self._address
+        if address.socket_path:
+            return await asyncio.open_unix_connection(address.socket_path)
+        tls = (self._ssl_context or ssl.create_default_context()) if address.tls else None
+        return await asyncio.open_connection(address.host, address.port, ssl=tls)
+
+    def _greeting(self) -> bytes:
+        commands: list[tuple[Argument, ...]] = [("SUBSCRIBE", *self._channels)]
+        if self._address.password:
+            login = (self._address.username,) if self._address.username else ()
+            commands.insert(0, ("AUTH", *login, self._address.password))
+        return b"".join(map(pack, commands))

@@ -1,0 +1,64 @@
+"""Two Redis servers, of which the second is a replica of the first until a test promotes it."""
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from croupier_cli.embedded import Valkey
+from tests.embedded.support import wait_until
+from tests.sync.healed import casino_on
+from tests.sync.support import Casino
+
+
+@dataclass
+class Pair:
+    """`first` begins as the master of `second`."""
+
+    first: Valkey
+    second: Valkey
+    database_url: str
+
+    def promote_second(self) -> None:
+        """The replica becomes a master with what it has by now, while the first goes on."""
+        self.wait_until_in_step()
+        with redis.Redis.from_url(self.second.url) as replica:
+            replica.execute_command("REPLICAOF", "NO", "ONE")
+
+    def wait_until_in_step(self) -> None:
+        """Wait until the replica has all that the master has."""
+        with redis.Redis.from_url(self.first.url) as master, redis.Redis.from_url(self.second.url) as replica:
+            wait_until(lambda: _offset(master) == _offset(replica))
+
+    @asynccontextmanager
+    async def on(self, server: Valkey) -> AsyncIterator[Casino]:
+        """The casino with connections to one of the two."""
+        async with casino_on(server, self.database_url) as casino:
+            yield casino
+
+
+def _offset(client: redis.Redis) -> int:
+    info = client.info("replication")
+    assert isinstance(info, dict)
+    if info["role"] == "slave" and info["master_link_status"] != "up":
+        return -1
+    return int(info["master_repl_offset"])
+
+
+@contextmanager
+def started_pair(directory: Path, database_url: str) -> Iterator[Pair]:
+    """Both servers, in step."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    with (
+        Valkey.start(directory / "first", port=port) as first,
+        Valkey.start(directory / "second", extra=("--replicaof", "127.0.0.1", str(port))) as second,
+    ):
+        pair = Pair(first, second, database_url)
+        # A master gets another replication id with its first replica: not later, in the middle of a test.
+        pair.wait_until_in_step()
+        yield pair
