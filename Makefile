@@ -9,6 +9,8 @@ SECONDS ?= 120
 SEED ?=
 # Further arguments of pytest, such as PYTEST_FLAGS='-k pity'.
 PYTEST_FLAGS ?=
+# Further arguments of `make mutants`, such as MUTANTS_FLAGS='--only dedup-dropped'.
+MUTANTS_FLAGS ?=
 
 # What compares the documents with the code, and needs no server.
 DOCUMENT_TESTS := tests/docs/test_links.py tests/economy/test_docs.py tests/http/test_errors_page.py tests/fairness/test_document.py tests/fairness/test_document_games.py tests/cli/test_docs.py
@@ -20,13 +22,14 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-chec
 # With these pip would install to another place, or refuse the project itself, which has no hash.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAINT
 
-.PHONY: help install run test check bench chaos
+.PHONY: help install run test check bench chaos mutants
 
 help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
 	@echo 'make test    run all tests, on real servers, in $(JOBS) processes'
 	@echo 'make check   check format, lint, types, imports and documents'
 	@echo 'make bench   run the benchmarks; their figures are kept under .benchmarks/'
+	@echo 'make mutants plant one fault at a time in a copy of the code, and say which test catches it'
 	@echo 'make chaos   break running parts at random under load for SECONDS=$(SECONDS), then check everything; SEED= repeats'
 
 install: $(INSTALLED)
@@ -56,3 +59,6 @@ bench: install
 
 chaos: install
 	$(BIN)/python -m tests.chaos.run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+mutants: install
+	$(BIN)/python -m tests.mutants --jobs $(JOBS) $(MUTANTS_FLAGS)

@@ -90,7 +90,9 @@ async def test_given_postgres_too_far_behind_when_players_go_on_then_only_ends_a
         before = await casino.last_entry()
         await require_only_ends_go_on(client, bet, session)
         after = await casino.last_entry()
-        assert before is not None and after == (before[0], before[1] + 2)
+        assert before is not None and after is not None
+        # The session's end, and the cash-out, unless the round had crashed by itself before.
+        assert after[0] == before[0] and before[1] < after[1] <= before[1] + 2
         assert await gauge(client, "sync_lag_seconds") > 0
 
         async with casino.daemon():

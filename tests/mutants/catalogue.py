@@ -1,0 +1,12 @@
+"""All mutations."""
+
+from tests.mutants import commands, following, healing, lookups, strict
+from tests.mutants.mutation import Mutation
+
+MUTATIONS: tuple[Mutation, ...] = (
+    *strict.MUTATIONS,
+    *following.MUTATIONS,
+    *healing.MUTATIONS,
+    *lookups.MUTATIONS,
+    *commands.MUTATIONS,
+)
