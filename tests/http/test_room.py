@@ -104,15 +104,13 @@ async def test_given_postgres_too_far_behind_when_players_go_on_then_only_ends_a
 
 @contextlib.contextmanager
 def nearly_full(redis_url: str) -> Iterator[None]:
-    """Redis uses 95 % of what it may. What is left is far more than a few connections need."""
+    """Redis uses 95 % of what it may."""
     with redis.Redis.from_url(redis_url) as client:
-        client.set("filler", b"x" * 50_000_000)
         client.config_set("maxmemory", int(client.info("memory")["used_memory"] / 0.95))
         try:
             yield
         finally:
             client.config_set("maxmemory", 0)
-            client.delete("filler")
 
 
 async def test_given_a_redis_nearly_full_when_players_go_on_then_only_ends_are_taken_until_there_is_memory(
