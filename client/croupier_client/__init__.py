@@ -1,0 +1,1 @@
+"""What a Python client team installs: Croupier over HTTP and WebSocket, typed."""
