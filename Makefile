@@ -26,7 +26,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAI
 
 help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
-	@echo 'make test    run all tests, on real servers, in $(JOBS) processes'
+	@echo 'make test    run all tests, on real servers, in $(JOBS) processes; those of the pages need Chromium, which it installs as root'
 	@echo 'make check   check format, lint, types, imports and documents'
 	@echo 'make bench   run the benchmarks; their figures are kept under .benchmarks/'
 	@echo 'make mutants plant one fault at a time in a copy of the code, and say which test catches it'
@@ -45,6 +45,7 @@ run: install
 	@$(BIN)/croupier up
 
 test: install
+	@sh tests/browser/install_chromium.sh
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
 
 check: install

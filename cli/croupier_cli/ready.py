@@ -1,5 +1,6 @@
 """What `croupier up` prints once everything runs: the addresses, and a pull to paste."""
 
+import ipaddress
 import re
 import shlex
 from typing import Final
@@ -12,6 +13,7 @@ from croupier.settings import Settings
 from croupier_http.auth import make_token
 
 PLAYER: Final = 42
+ADMIN: Final = 1
 TOKEN_TTL_S: Final = 86_400
 
 _PULL_ONE: Final = '{"count": 1, "banner": "standard"}'
@@ -19,9 +21,16 @@ _PASSWORD_OPTION: Final = re.compile(r"([?&]\w*password=)[^&]*")
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """Where everything is, and a development token. The URLs of Redis and Postgres are without passwords."""
+    """Where everything is, and a development token. The URLs of Redis and Postgres are without passwords.
+
+    `play` and `console` are links that sign a player and an administrator in; null where the server is reached by
+    other machines, where nobody is to be an administrator by a link that was printed. The token is in the fragment of
+    the address, which browsers send to no server, so that no log has it.
+    """
 
     url: str
+    play: str | None
+    console: str | None
     docs: str
     openapi: str
     ready: str
@@ -39,8 +48,12 @@ def ready(settings: Settings) -> Ready:
     """For a server that runs with these settings, with a new development token."""
     url = base_url(settings)
     token = make_token(settings.jwt_secret_key, PLAYER, "STANDARD", "user", TOKEN_TTL_S)
+    admin_token = make_token(settings.jwt_secret_key, ADMIN, "STANDARD", "admin", TOKEN_TTL_S)
+    local = is_local(settings.http_host)
     return Ready(
         url=url,
+        play=f"{url}/play#token={token}" if local else None,
+        console=f"{url}/console#token={admin_token}" if local else None,
         docs=f"{url}/docs",
         openapi=f"{url}/openapi.json",
         ready=f"{url}/ready",
@@ -59,7 +72,7 @@ def text(ready: Ready) -> str:
     """The same for people."""
     return f"""\
 Croupier is ready. Ctrl-C stops it.
-
+{_links(ready)}
   API         {ready.url}
   its docs    {ready.docs}
   metrics     {ready.metrics}
@@ -71,6 +84,14 @@ A pull by player {ready.player}, with a development token that is valid for {rea
 
 {ready.curl}
 """
+
+
+def is_local(host: str) -> bool:
+    """Whether a server that listens on `host` is reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def base_url(settings: Settings) -> str:
@@ -85,6 +106,20 @@ def without_password(url: str) -> str:
     login, at, host = parts.netloc.rpartition("@")
     shown = url.replace(parts.netloc, f"{login.partition(':')[0]}{at}{host}", 1) if at else url
     return _PASSWORD_OPTION.sub(r"\1...", shown)
+
+
+def _links(ready: Ready) -> str:
+    if ready.play is None:
+        return ""
+    return f"""
+Play, as player {ready.player}:
+
+  {ready.play}
+
+Watch, as an administrator:
+
+  {ready.console}
+"""
 
 
 def _curl(url: str, token: str) -> str:

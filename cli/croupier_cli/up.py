@@ -16,9 +16,9 @@ from croupier_http import logs
 def up(*, as_json: JsonFlag = False) -> int:
     """Start everything: embedded Valkey and Postgres, HTTP workers, sync daemon. Ctrl-C or SIGTERM stops it all.
 
-    Prints the addresses, and a `curl` of a pull with a development token. Data is kept under CROUPIER_DATA_DIR
-    (`.croupier`), and the next start finds it again. REDIS_URL and DATABASE_URL, where set, replace the embedded
-    servers.
+    Prints the addresses, links to the play page and to the console that carry development tokens, and a `curl` of a
+    pull. Data is kept under CROUPIER_DATA_DIR (`.croupier`), and the next start finds it again. REDIS_URL and
+    DATABASE_URL, where set, replace the embedded servers.
 
     Example: `CROUPIER_HTTP_PORT=8080 croupier up`
     """

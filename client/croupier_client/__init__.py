@@ -1,1 +1,49 @@
-"""What a Python client team installs: Croupier over HTTP and WebSocket, typed."""
+"""What a Python client team installs: Croupier over HTTP and WebSocket, typed.
+
+`Client` asks over HTTP, one request per call; `Stream` gives commands over one WebSocket, many in a frame, and hears
+what happens to its player. Both have the same methods for commands.
+"""
+
+from croupier_client.client import Client
+from croupier_client.errors import (
+    ClientError,
+    CroupierProtocolError,
+    CroupierRefused,
+    CroupierUnavailable,
+)
+from croupier_client.operations import OPERATIONS, Operation
+from croupier_client.pushes import (
+    GameEvent,
+    Hello,
+    LiveEvent,
+    Missed,
+    MonitorSnapshot,
+    Notified,
+    Push,
+    UnknownPush,
+    UnreadHello,
+)
+from croupier_client.stream import MONITOR, PLAYER, Stream, notifications_of
+
+__all__ = [
+    "MONITOR",
+    "OPERATIONS",
+    "PLAYER",
+    "Client",
+    "ClientError",
+    "CroupierProtocolError",
+    "CroupierRefused",
+    "CroupierUnavailable",
+    "GameEvent",
+    "Hello",
+    "LiveEvent",
+    "Missed",
+    "MonitorSnapshot",
+    "Notified",
+    "Operation",
+    "Push",
+    "Stream",
+    "UnknownPush",
+    "UnreadHello",
+    "notifications_of",
+]

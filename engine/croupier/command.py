@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -156,7 +157,7 @@ class Command(Generic[Request, Terms, Reply]):
     first: dict[str, Callable[[Context, Terms, list[bytes], bytes], Errand]] = field(default_factory=dict)
     example: Request | None = None
 
-    @property
+    @cached_property
     def game(self) -> str:
         """The part of the name before the dot."""
         return self.name.partition(".")[0]

@@ -76,7 +76,9 @@ class Durability:
             if epoch.isdigit() and seq.isdigit():
                 self._notice(channels[channel], (int(epoch), int(seq)))
 
-        await Subscription(self._redis_url, list(channels)).listen(heard, self._worth_asking.set)
+        await Subscription(self._redis_url, list(channels)).listen(
+            heard, lambda _channel: self._worth_asking.set()
+        )
 
     def _notice(self, partition: int, up_to: tuple[int, int]) -> None:
         self._noticed[partition] = up_to

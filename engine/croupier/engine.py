@@ -116,7 +116,9 @@ class Engine:
             raise failure(error, command=command.name) from error
         if done.event is not None and command.waits_for_postgres(self.settings, caller):
             await self._make_durable(done)
-        economy = await self.views.economy_of_version(done.economy)
+        economy = self.views.known_economy(done.economy)
+        if economy is None:
+            economy = await self.views.economy_of_version(done.economy)
         return Outcome(command.render(economy, terms, done), done.replayed, done.rate_blocked)
 
     async def _run(

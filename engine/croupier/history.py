@@ -72,8 +72,8 @@ async def history(sources: Sources, caller: Caller, params: HistoryQuery) -> His
         sources,
         params.limit,
         _HISTORY,
-        partition, caller.uid, params.game_type, _since(params.since), place and place.epoch, place and place.seq,
-        params.limit + 1, params.offset,
+        partition, caller.uid, params.game_type, bounded_since(params.since), place and place.epoch,
+        place and place.seq, params.limit + 1, params.offset,
     )  # fmt: skip
     items = [
         HistoryItem(
@@ -123,7 +123,8 @@ async def daily_remaining(pool: asyncpg.Pool, day: int) -> dict[Tier, int]:
     return {row["tier"]: row["remaining"] for row in rows}
 
 
-def _since(since: datetime.datetime | None) -> datetime.datetime | None:
+def bounded_since(since: datetime.datetime | None) -> datetime.datetime | None:
+    """A time that Postgres can compare with. Raises CroupierError VALIDATION_ERROR for one without a zone."""
     if since is None:
         return None
     if since.tzinfo is None:

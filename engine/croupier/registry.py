@@ -3,6 +3,12 @@
 import re
 from typing import Any
 
+from croupier.action import Action
+from croupier.admin.events import EVENTS
+from croupier.admin.odds import ODDS as OBSERVED
+from croupier.admin.players import PLAYER_STATE
+from croupier.admin.pools import POOLS
+from croupier.admin.sync import SYNC
 from croupier.batch import Batch
 from croupier.command import Command
 from croupier.crash import queries as crash
@@ -16,6 +22,7 @@ from croupier.frame import Frame
 from croupier.gacha.pull import PULL
 from croupier.gacha.queries import BANNERS, ODDS, STATS
 from croupier.history import HISTORY, LEDGER
+from croupier.notifications import BROADCAST, NOTIFICATIONS, READ, SEND
 from croupier.ops import OP
 from croupier.query import Query
 from croupier.rewards.bulk import GRANT_BULK
@@ -29,6 +36,7 @@ from croupier.sessions.start import START
 from croupier.slot import queries as slot
 from croupier.slot.spin import SPIN
 from croupier.stats import GAME_STATS, PROFILE_STATS, USER_STATS
+from croupier.tickets import TICKET
 from croupier.wallet import WALLET
 from croupier_schemas import keys
 
@@ -44,12 +52,13 @@ COMMANDS: tuple[Command[Any, Any, Any], ...] = (
     END,
 )
 BATCHES: tuple[Batch[Any, Any], ...] = (GRANT_BULK,)
+ACTIONS: tuple[Action[Any, Any], ...] = (TICKET, SEND, BROADCAST, READ)
 INTERNAL: tuple[Command[Any, Any, Any], ...] = (SETTLE,)
 """Commands that the engine gives itself; they have no route."""
 
 QUERIES: tuple[Query[Any, Any], ...] = (
     BANNERS, ODDS, STATS, crash.ODDS, CURRENT, slot.ODDS, rps.ODDS, WALLET, LEDGER, HISTORY, GAME_STATS, USER_STATS,
-    PROFILE_STATS, REWARDS, FAIRNESS, RECEIPT, OP,
+    PROFILE_STATS, REWARDS, FAIRNESS, RECEIPT, OP, POOLS, OBSERVED, PLAYER_STATE, EVENTS, SYNC, NOTIFICATIONS,
 )  # fmt: skip
 
 _ALWAYS = {"not_after_ms", "clock_ms", "idempotency_ms", "request", "nonce_floor", "entry", "header"}

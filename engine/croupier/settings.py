@@ -51,6 +51,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """The same in any 60 seconds."""
     reads_without_redis_per_minute: Annotated[int, Meta(ge=0, le=100_000)] = 60
     """Reads that a worker answers per player and minute from Postgres while Redis is away; 0 is no limit."""
+    ws_sockets_max: Annotated[int, Meta(ge=0, le=1_000_000)] = 20_000
+    """WebSockets that a worker keeps open at once."""
+    ws_frames_per_second: Annotated[int, Meta(ge=0, le=100_000)] = 200
+    """Frames that a WebSocket may send in a second, each with one command or more; 0 is no limit."""
     data_dir: Path = Path(".croupier")
     economy: str = ""
     """Economy file that is put in force where there is none yet; empty: the default economy."""

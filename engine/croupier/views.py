@@ -91,6 +91,10 @@ class Views:
         """The view has proved stale."""
         self._views.pop(partition, None)
 
+    def known_economy(self, version: str) -> CompiledEconomy | None:
+        """An economy, where this process has seen it before."""
+        return self._economies.get(version)
+
     async def economy_of_version(self, version: str) -> CompiledEconomy:
         """An economy that is or was in force. Raises CroupierError ECONOMY_NOT_FOUND, or NOT_READY for a newer form."""
         if (known := self._economies.get(version)) is not None:

@@ -12,11 +12,13 @@ from croupier.errors import CroupierError
 from croupier.op_id import OpIds
 from croupier_http.cors import Cors
 from croupier_http.errors import failure
+from croupier_http.failures import FailureLog
 from croupier_http.logs import REQUEST_ID, Limiter
 from croupier_http.metrics import UNKNOWN_OPERATION
 from croupier_http.replies import Answer, Finisher, Prebuilt
 from croupier_http.routes import Route, Routes
 from croupier_http.strangers import Strangers
+from croupier_http.upgrade import Switched, Upgrade
 
 log = structlog.get_logger(__name__)
 
@@ -25,26 +27,32 @@ _is_request_id = regex("[!-~]{1,128}").fullmatch
 
 # After these the rest of the body may still be on its way.
 _CLOSING_CODES: Final = frozenset({"PAYLOAD_TOO_LARGE", "REQUEST_TIMEOUT"})
-# Each of these leaves somebody with an effect that they do not know of: no line about them is left out.
-_ALWAYS_LOGGED: Final = frozenset({"INTERNAL", "OUTCOME_UNKNOWN", "DURABILITY_TIMEOUT", "NOT_APPLIED"})
 
 
 class App:
     """Answers requests. `in_flight` counts those that are being answered."""
 
     def __init__(
-        self, routes: Routes, cors: Cors | None, strangers: Strangers, op_ids: OpIds, *, log_requests: bool
+        self,
+        routes: Routes,
+        cors: Cors | None,
+        strangers: Strangers,
+        op_ids: OpIds,
+        failures: FailureLog,
+        *,
+        log_requests: bool,
     ) -> None:
         self._routes = routes
         self._cors = cors
         self._strangers = strangers
         self._log_requests = log_requests
         self._new_id = op_ids.new
+        self._failures = failures
         self._limiter = Limiter()
         self.finisher = Finisher()
         self.in_flight = 0
 
-    async def handle(self, request: web.BaseRequest) -> Prebuilt:
+    async def handle(self, request: web.BaseRequest) -> Prebuilt | Switched:
         """Answer one request; never raises anything but CancelledError."""
         started_s = perf_counter()
         op_id = self._new_id()
@@ -77,20 +85,12 @@ class App:
         route.metrics.answered(answer.status, seconds)
         if self._log_requests:
             log.debug("request", operation=route.operation, status=answer.status, ms=round(seconds * 1000, 3))
+        if isinstance(answer, Upgrade):
+            return Switched(answer, headers)
         return self.finisher.finish(request, answer, headers, close=close)
 
     def _failed(self, error: CroupierError, route: Route, request_id: str, op_id: bytes) -> Answer:
-        extra = {} if error.code in _ALWAYS_LOGGED else self._limiter.allow(error.code)
-        if extra is not None:
-            facts = {"operation": route.operation, "code": error.code, "error": error.message, **extra}
-            if route.is_command:
-                facts["op_id"] = op_id.hex()
-            if error.code == "INTERNAL":
-                log.error("request failed", **facts, exc_info=error.__cause__)
-            elif error.kind.status >= 500:
-                log.warning("request failed", **facts)
-            else:
-                log.info("request refused", **facts)
+        self._failures.write(error, route.operation, op_id if route.is_command else None)
         return failure(error, request_id)
 
     def refuse_connection(

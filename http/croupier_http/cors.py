@@ -29,6 +29,10 @@ class Cors:
                 )
         return cls(origins) if origins else None
 
+    def allows(self, origin: str) -> bool:
+        """Whether pages of this origin are among them."""
+        return "*" in self._origins or origin in self._origins
+
     def headers(self, origin: str | None) -> str:
         """Header lines of a reply to this origin."""
         if "*" in self._origins:

@@ -12,6 +12,7 @@ from msgspec.structs import fields
 
 from croupier.errors import CroupierError
 from croupier_http.aliases import aliases
+from croupier_http.packed import unpack
 from croupier_http.validation import allowed_values, explain, invalid
 
 Request = TypeVar("Request", bound=msgspec.Struct)
@@ -22,6 +23,10 @@ _INTEGER_DIGITS_MAX: Final = 40
 # What msgspec reads more generously where everything is text: 1e2 as 100, 2020 as a time in seconds, null as nothing.
 _INTEGER: Final = re.compile(r"-?[0-9]{1,16}")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].{1,40}")
+
+
+_ONE_MEMBER: Final = b"\x81"
+"""The first byte of a packed object with one member; with none it is less."""
 
 
 def _shape(kind: object) -> re.Pattern[str] | None:
@@ -66,11 +71,15 @@ class Decoder(Generic[Request]):
         self._struct = struct
         self._nested = nested
         self._decode = msgspec.json.Decoder(struct).decode
+        self._decode_msgpack = msgspec.msgpack.Decoder(struct).decode
         self._allowed = allowed_values(struct)
         self._shapes = {
             field.encode_name: shape for field in fields(struct) if (shape := _shape(field.type)) is not None
         }
-        self._quoted_names = tuple(f'"{name}"'.encode() for name in struct.__struct_encode_fields__)
+        self._names = tuple(name.encode() for name in struct.__struct_encode_fields__)
+        self._quoted_names = tuple(b'"%b"' % name for name in self._names)
+        # In JSON there are no such numbers, so that the types do not forbid them.
+        self._floats = tuple(field.name for field in fields(struct) if "float" in repr(field.type))
 
     def body(self, body: bytes) -> Request:
         """Decode a body; an empty one counts as `{}`.
@@ -90,6 +99,18 @@ class Decoder(Generic[Request]):
             raise invalid(name, "number out of range", error.args[1], self._allowed.get(name)) from None
         return self.value(document)
 
+    def msgpack(self, packed: bytes) -> Request:
+        """Decode msgpack with what a body would hold, in the types of JSON. Raises CroupierError likewise."""
+        if packed[:1] <= _ONE_MEMBER or not self._may_repeat_a_packed_name(packed):
+            try:
+                request = self._decode_msgpack(packed)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                pass  # explained below
+            else:
+                if not self._floats or all(_is_number(getattr(request, name)) for name in self._floats):
+                    return request
+        return self.value(unpack(packed))
+
     def value(self, document: object) -> Request:
         """Convert what a body holds, as it is or inside of it. Raises CroupierError VALIDATION_ERROR."""
         return self._convert(document, strict=True)
@@ -103,6 +124,9 @@ class Decoder(Generic[Request]):
             if shape is not None and not shape.fullmatch(text):
                 raise invalid(name, "not of the right form", text, self._allowed.get(name))
         return self._convert(dict(pairs), strict=False)
+
+    def _may_repeat_a_packed_name(self, packed: bytes) -> bool:
+        return any(packed.count(name) > 1 for name in self._names)
 
     def _may_repeat_a_name(self, body: bytes) -> bool:
         """Whether a name may stand there twice, of which msgspec would take the last and say nothing."""
@@ -173,3 +197,7 @@ def _integer(text: str) -> int | float:
 def _float(text: str) -> float:
     number = float(text)
     return _Infinite.of(text) if math.isinf(number) else number
+
+
+def _is_number(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)

@@ -33,6 +33,9 @@ HEADERS: Final = (
 
 _REF: Final = "#/components/schemas/"
 
+_NO_BODY: Final[Document] = {"content": {}}
+"""The reply of a handshake."""
+
 
 def page(document: Document) -> str:
     """The page for an OpenAPI document."""
@@ -74,7 +77,7 @@ def _operation(document: Document, method: str, path: str, operation: Document) 
         schema = _resolved(document, body["content"]["application/json"]["schema"])
         parts.append(f"<h3>Body</h3><p>{_prose(body['description'])}</p>{_fields(schema)}")
     parts.append(f"<h3>Example</h3><pre>{escape(_curl(method, path, operation))}</pre>")
-    for media_type, content in operation["responses"]["200"]["content"].items():
+    for media_type, content in operation["responses"].get("200", _NO_BODY)["content"].items():
         parts.append(f"<h3>Reply</h3><p><code>{media_type}</code>: {_schema(content['schema'])}</p>")
     return "".join(parts) + _errors(operation["responses"]) + "</section>"
 
@@ -106,7 +109,10 @@ def _errors(responses: Document) -> str:
         f"<details><summary>example</summary><pre>{escape(json.dumps(example['value'], indent=2))}</pre></details>"
         "</td></tr>"
         for status, response in responses.items()
-        for code, example in response["content"].get("application/json", {}).get("examples", {}).items()
+        for code, example in response.get("content", {})
+        .get("application/json", {})
+        .get("examples", {})
+        .items()
     )
     return f"<h3>Errors</h3><table>{_head('status', 'code', 'meaning')}{rows}</table>" if rows else ""
 

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import hdrs, web
 from multidict import CIMultiDictProxy, istr
 
-from croupier.command import Caller, Command, check_idempotency_key
+from croupier.command import Caller, check_idempotency_key
 from croupier.deterministic import CLOCK_MS_MAX
 from croupier.engine import Engine
 from croupier.errors import CroupierError
@@ -16,14 +16,13 @@ from croupier.postgres import asking_postgres
 from croupier.query import Query, Sources
 from croupier_http.auth import Authenticator
 from croupier_http.bodies import read_body
+from croupier_http.commands import CommandRunner
 from croupier_http.cors import Cors
 from croupier_http.decoding import Decoder
-from croupier_http.metrics import RATE_LIMIT_HITS, CommandTally
 from croupier_http.operations import operation_id
 from croupier_http.reads import ReadsWithoutRedis
 from croupier_http.replies import Answer
 from croupier_http.validation import invalid
-from croupier_schemas.economy import Tier
 
 IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
 CLOCK: Final = istr("X-Croupier-Clock-Ms")
@@ -79,48 +78,25 @@ class CommandEndpoint:
     """Runs a command for the caller named by the token. `op_id` identifies this attempt in events and logs."""
 
     def __init__(
-        self,
-        command: Command[Any, Any, Any],
-        engine: Engine,
-        authenticator: Authenticator,
-        body_timeout_s: float,
+        self, runner: CommandRunner, engine: Engine, authenticator: Authenticator, body_timeout_s: float
     ) -> None:
-        self._command = command
-        self._operation = operation_id(command.path)
+        self._runner = runner
         self._engine = engine
         self._authenticator = authenticator
         self._body_timeout_s = body_timeout_s
-        self._decoder = Decoder(command.request)
-        self.outcomes = CommandTally(command.name)
 
     async def answer(self, request: web.BaseRequest, op_id: bytes, _places: Places) -> Answer:
-        headers = request.headers
+        headers, runner = request.headers, self._runner
         identity = self._authenticator.identify(single_header(headers, hdrs.AUTHORIZATION))
-        if self._command.access == "admin" and identity.role != "admin":
-            raise CroupierError("FORBIDDEN")
+        runner.check_access(identity)
         body = await read_body(request, self._body_timeout_s)
         key = idempotency_key(headers)
-        command_request = self._decoder.body(body)
+        command_request = runner.decoder.body(body)
         set_clock(self._engine, headers)
-        caller = Caller(identity.uid, identity.tier, identity.role, op_id, key)
-        try:
-            reply, replayed, rate_blocked = await self._engine.execute(self._command, caller, command_request)
-        except CroupierError as error:
-            self.outcomes.count(error.code)
-            if error.code == "RATE_LIMITED":
-                self._count_block(identity.tier)
-            raise
+        reply, replayed, rate_blocked = await runner.run(identity, command_request, op_id, key)
         if replayed:
-            self.outcomes.replayed()
             return Answer(_encode(reply), headers=_REPLAYED)
-        self.outcomes.count("ok")
-        if rate_blocked:
-            self._count_block(identity.tier)
-            return Answer(_encode(reply), headers=_WOULD_BE_BLOCKED)
-        return Answer(_encode(reply))
-
-    def _count_block(self, tier: Tier) -> None:
-        RATE_LIMIT_HITS.labels(self._operation, tier).inc()
+        return Answer(_encode(reply), headers=_WOULD_BE_BLOCKED if rate_blocked else "")
 
 
 class QueryEndpoint:

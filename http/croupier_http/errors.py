@@ -32,24 +32,34 @@ This page is generated from `croupier_schemas.errors`; do not edit it.
 """
 
 
-def error_body(error: CroupierError, request_id: str) -> bytes:
-    """The body of an error's reply."""
+def error_body(error: CroupierError, request_id: str) -> dict[str, object]:
+    """The body of an error's reply, in JSON's types."""
     head = {"detail": error.code, "code": error.code, "message": error.message, "request_id": request_id}
-    return _encode(head | error.fields)
+    body: dict[str, object] = msgspec.to_builtins(head | error.fields)
+    return body
+
+
+def retry_after(error: CroupierError) -> int | None:
+    """In how many seconds to try again; None where that is not known."""
+    if error.retry_after_s is None and error.kind.status != HTTPStatus.SERVICE_UNAVAILABLE:
+        return None
+    return max(1, math.ceil(error.retry_after_s or 0))
 
 
 def failure(error: CroupierError, request_id: str) -> Answer:
     """The answer to a request that failed."""
     headers = ""
-    if error.retry_after_s is not None or error.kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers += f"Retry-After: {max(1, math.ceil(error.retry_after_s or 0))}\r\n"
+    if (wait_s := retry_after(error)) is not None:
+        headers += f"Retry-After: {wait_s}\r\n"
     if error.code == "RATE_LIMITED":
         headers += _rate_limit(error)
     if error.code == "UNAUTHENTICATED":
         headers += 'WWW-Authenticate: Bearer realm="croupier"\r\n'
+    if error.code == "UPGRADE_REQUIRED":
+        headers += "Upgrade: websocket\r\n"
     if error.code == "METHOD_NOT_ALLOWED":
         headers += f"Allow: {', '.join(_methods(error))}\r\n"
-    return Answer(error_body(error, request_id), error.kind.status, headers=headers)
+    return Answer(_encode(error_body(error, request_id)), error.kind.status, headers=headers)
 
 
 def _rate_limit(error: CroupierError) -> str:

@@ -19,7 +19,8 @@ _SECRET_NAMES: Final = re.compile(
     r"authorization|cookie|(\w+_)?(token|secret|password|seed|master_keys?|secret_key)", re.IGNORECASE
 )
 _SECRET_TEXT: Final = re.compile(
-    r"(?P<kept>\btoken=|\bbearer\s+)[^\s&\"']+|(?P<login>://[^/\s:@]*:)[^\s@/]+(?=@)", re.IGNORECASE
+    r"(?P<kept>\b(?:token|ticket)=|\bbearer\s+)[^\s&\"']+|(?P<login>://[^/\s:@]*:)[^\s@/]+(?=@)",
+    re.IGNORECASE,
 )
 _REDACTED: Final = "[redacted]"
 

@@ -23,12 +23,15 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 UNKNOWN_OPERATION: Final = "unknown"
 """The label of all requests that no operation takes, so that their paths do not become labels."""
 
+SECONDS_BOUNDS: Final = tuple(0.0005 * 2**step for step in range(14))
+"""Upper bounds of the buckets of `HTTP_SECONDS`, in seconds."""
+
 HTTP_REQUESTS: Final = Counter("http_requests", "Requests answered.", ["operation", "status"])
 HTTP_SECONDS: Final = Histogram(
     "http_request_duration_seconds",
     "Time from a request's headers to its reply.",
     ["operation"],
-    buckets=tuple(0.0005 * 2**step for step in range(14)),
+    buckets=SECONDS_BOUNDS,
 )
 HTTP_IN_FLIGHT: Final = Gauge(
     "http_requests_in_flight", "Requests being answered.", multiprocess_mode="livesum"
@@ -58,6 +61,24 @@ REDIS_BREAKER_OPENINGS: Final = Counter(
     "redis_circuit_breaker_openings", "How often calls to Redis began to be refused at once."
 )
 
+SOCKETS: Final = Gauge(
+    "websocket_connections", "WebSockets that are open.", ["kind"], multiprocess_mode="livesum"
+)
+SOCKET_FRAMES: Final = Counter(
+    "websocket_frames", "Frames with data, by where they went.", ["kind", "direction"]
+)
+PUSHES_DROPPED: Final = Counter(
+    "websocket_pushes_dropped", "Pushes left out because the client does not read; the newest state follows."
+)
+SLOW_READERS: Final = Counter(
+    "websocket_slow_readers_closed", "WebSockets closed because the client did not read for too long."
+)
+FANOUT_SECONDS: Final = Histogram(
+    "websocket_fanout_seconds",
+    "Time from an event to its push, by the clock of Redis.",
+    buckets=tuple(0.001 * 2**step for step in range(14)),
+)
+
 _STATUS_LABELS: Final = {status.value: str(status.value) for status in HTTPStatus}
 
 POOL_REMAINING: Final = "game_gacha_pool_remaining"
@@ -81,9 +102,9 @@ class Tally:
         self._label = label
         self._counts: dict[str, int] = {}
 
-    def count(self, last_label: str) -> None:
-        """Count one."""
-        self._counts[last_label] = self._counts.get(last_label, 0) + 1
+    def count(self, last_label: str, times: int = 1) -> None:
+        """Count one, or so many."""
+        self._counts[last_label] = self._counts.get(last_label, 0) + times
 
     def carry_over(self) -> None:
         """Add what was counted since to the counter."""
@@ -124,6 +145,8 @@ class Sampler:
 
     def __init__(self, transport: Transport, requests_in_flight: Callable[[], int]) -> None:
         self.tallies: list[Tally] = []
+        self.before: list[Callable[[], None]] = []
+        """What sets further gauges."""
         self._transport = transport
         self._requests_in_flight = requests_in_flight
         self._reconnects = 0
@@ -132,6 +155,8 @@ class Sampler:
 
     def sample(self) -> None:
         """To be called every second or so, before metrics are shown, and at the end."""
+        for set_gauges in self.before:
+            set_gauges()
         for tally in self.tallies:
             tally.carry_over()
         transport = self._transport
@@ -209,10 +234,19 @@ class StateGauges(Collector):
 
 def exposition(state: StateGauges) -> bytes:
     """All metrics in Prometheus' text format."""
-    registry = REGISTRY
-    if MULTIPROCESS_VARIABLE in os.environ:
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     of_state = CollectorRegistry()
     of_state.register(state)
-    return generate_latest(registry) + generate_latest(of_state)
+    return generate_latest(_of_all_workers()) + generate_latest(of_state)
+
+
+def families() -> Iterable[Metric]:
+    """All metrics that workers count, of all of them; others' may be a second old."""
+    return _of_all_workers().collect()
+
+
+def _of_all_workers() -> CollectorRegistry:
+    if MULTIPROCESS_VARIABLE not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry

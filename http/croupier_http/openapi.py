@@ -6,14 +6,17 @@ from typing import Any, Final
 
 import msgspec
 
+from croupier.action import Action
 from croupier.batch import Batch
 from croupier.command import IDEMPOTENCY_KEY_PATTERN, Command
 from croupier.query import Query
 from croupier.registry import BATCHES, COMMANDS, QUERIES
 from croupier_http.aliases import aliases
+from croupier_http.console.operations import OPERATIONS
 from croupier_http.error_examples import example
 from croupier_http.operations import PAGES, PageRoute, operation_id, placeholders
 from croupier_http.replies import JSON
+from croupier_http.ws.routes import SOCKETS, SocketRoute
 from croupier_schemas.errors import ERRORS, ErrorKind
 
 Document = dict[str, Any]
@@ -39,6 +42,15 @@ _COMMAND_ERRORS: Final = (
 _BATCH_ERRORS: Final = (
     "MALFORMED_REQUEST", "UNAUTHENTICATED", "FORBIDDEN", "REQUEST_TIMEOUT", "PAYLOAD_TOO_LARGE",
     "UNSUPPORTED_MEDIA_TYPE", "VALIDATION_ERROR", "INTERNAL",
+)  # fmt: skip
+
+_ACTION_ERRORS: Final = (
+    "MALFORMED_REQUEST", "UNAUTHENTICATED", "REQUEST_TIMEOUT", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE",
+    "VALIDATION_ERROR", "INTERNAL", "NOT_READY",
+)  # fmt: skip
+_SOCKET_ERRORS: Final = (
+    "MALFORMED_REQUEST", "UNAUTHENTICATED", "FORBIDDEN", "NOT_FOUND", "UPGRADE_REQUIRED", "RATE_LIMITED",
+    "INTERNAL", "NOT_READY",
 )  # fmt: skip
 
 _ERROR_SCHEMA: Final[Document] = {
@@ -105,24 +117,27 @@ _HEADERS: Final[Document] = {
 
 def document() -> Document:
     """The whole description, in JSON's types."""
+    queries = (*QUERIES, OPERATIONS)
     structs: list[Any] = [struct for command in COMMANDS for struct in (command.request, command.reply)]
     structs += [struct for batch in BATCHES for struct in (batch.request, batch.reply)]
-    structs += [struct for query in QUERIES for struct in (query.params, query.reply)]
+    structs += [struct for query in queries for struct in (query.params, query.reply)]
     found, schemas = msgspec.json.schema_components(
         structs, schema_hook=_any_value, ref_template="#/components/schemas/{name}"
     )
     schemas = _portable(schemas)
     of_type = dict(zip(structs, _portable(found), strict=True))
-    parameters = {query.name: schemas.get(query.params.__name__, {}) for query in QUERIES}
-    for query in QUERIES:  # several may have the same ones
+    parameters = {query.name: schemas.get(query.params.__name__, {}) for query in queries}
+    for query in queries:  # several may have the same ones
         schemas.pop(query.params.__name__, None)
     paths: dict[str, Document] = {}
     for command in COMMANDS:
         paths.setdefault(command.path, {})["post"] = _command(command)
     for batch in BATCHES:
         paths.setdefault(batch.path, {})["post"] = _batch(batch)
-    for query in QUERIES:
+    for query in queries:
         paths.setdefault(query.path, {})["get"] = _query(query, parameters[query.name], of_type[query.reply])
+    for socket in SOCKETS:
+        paths.setdefault(socket.path, {})["get"] = _socket(socket)
     for page in PAGES:
         paths.setdefault(page.path, {})["get"] = _page(page)
     return {
@@ -197,6 +212,62 @@ def _batch(batch: Batch[Any, Any]) -> Document:
         "requestBody": {"description": size, "required": True, "content": {"application/json": content}},
         "responses": {"200": _reply(_ref("schemas", batch.reply.__name__), {}), **_errors(_BATCH_ERRORS)},
     }
+
+
+def _action(action: Action[Any, Any]) -> Document:
+    content: Document = {"schema": _ref("schemas", action.request.__name__)}
+    if action.example is not None:
+        content["example"] = msgspec.to_builtins(action.example)
+    places = placeholders(action.path)
+    admin = ("FORBIDDEN",) if action.access == "admin" else ()
+    described = {
+        "operationId": operation_id(action.path),
+        "tags": [action.name.partition(".")[0]],
+        "summary": action.summary,
+        "description": action.description,
+        "security": [{"bearer": []}],
+        "parameters": [*map(_place, places), _ref("parameters", "RequestId")],
+        "responses": {
+            "200": _reply(_ref("schemas", action.reply.__name__), {}),
+            **_errors((*_ACTION_ERRORS, *admin, *action.errors)),
+        },
+    }
+    if places:  # then nothing is left to be said in a body
+        return described
+    required = any(field.required for field in msgspec.structs.fields(action.request))
+    return described | {"requestBody": {"required": required, "content": {"application/json": content}}}
+
+
+def _place(name: str) -> Document:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _socket(socket: SocketRoute) -> Document:
+    """OpenAPI has no words for WebSockets but those for the handshake."""
+    credentials = [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": f"{what}, in place of the header `Authorization`",
+            "schema": {"type": "string"},
+        }
+        for name, what in (("ticket", "A ticket, which browsers should use"), ("token", "An access token"))
+    ]
+    return {
+        "operationId": operation_id(socket.path),
+        "tags": ["ws"],
+        "summary": f"WebSocket: {socket.summary[0].lower()}{socket.summary[1:]}",
+        "description": f"{socket.description} Subprotocols: `croupier.json`, `croupier.msgpack`.",
+        "security": [{"bearer": []}],
+        "parameters": [
+            *map(_place, placeholders(socket.path)), *credentials, _ref("parameters", "RequestId")
+        ],
+        "responses": {
+            "101": {"description": "The WebSocket is open", "headers": _headers({})},
+            **_errors(_SOCKET_ERRORS),
+        },
+    }  # fmt: skip
 
 
 def _query(query: Query[Any, Any], params: Document, reply: Document) -> Document:

@@ -15,7 +15,6 @@ JSON: Final = "application/json"
 
 _COMMON = (
     b"Server: croupier\r\n"
-    b"Cache-Control: no-store\r\n"
     b"X-Content-Type-Options: nosniff\r\n"
 )  # fmt: skip
 _STATUS_LINES: Final[Mapping[int, bytes]] = {
@@ -30,6 +29,7 @@ class Answer(msgspec.Struct, gc=False):
     status: int = 200
     content_type: str = JSON
     headers: str = ""
+    cache_control: str = "no-store"
 
 
 class Prebuilt(web.StreamResponse):
@@ -70,12 +70,12 @@ class Finisher:
             headers += f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n"
         lines = (
             f"Content-Type: {answer.content_type}\r\nContent-Length: {len(body)}\r\n"
-            f"{self._date_line()}{answer.headers}{headers}\r\n"
+            f"Cache-Control: {answer.cache_control}\r\n{self._date_line()}{answer.headers}{headers}\r\n"
         )
         head = _STATUS_LINES[answer.status] + lines.encode("ascii")
-        return Prebuilt(
-            head if request.method == "HEAD" else head + body, answer.status, keep_alive=keep_alive
-        )
+        # Both tell the length of what they leave out.
+        without_body = request.method == "HEAD" or answer.status == HTTPStatus.NOT_MODIFIED
+        return Prebuilt(head if without_body else head + body, answer.status, keep_alive=keep_alive)
 
     def _date_line(self) -> str:
         now_s = int(time.time())

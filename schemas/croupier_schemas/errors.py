@@ -64,6 +64,7 @@ _KINDS = (
     ErrorKind(
         "BET_OUT_OF_RANGE", 422, "The bet is not one that this game takes.", FIX, ("min", "max", "step")
     ),
+    ErrorKind("UPGRADE_REQUIRED", 426, "This address takes WebSocket handshakes only.", FIX),
     ErrorKind(
         "RATE_LIMITED",
         429,

@@ -17,11 +17,12 @@ CRASH_OPEN = "crash_open"
 SESSION = "session:<uid>:<game>"
 SESSION_OPEN = "session_open"
 SWEEPER = "sweeper"
+TICKET = "ticket:<hash>"
 
 PATTERNS = frozenset(
     {
         HEAD, OUTBOX, OUTBOX_CLOSED, PLAYER, GACHA, POOL, IDEMPOTENCY, ECONOMY,
-        CRASH, CRASH_OPEN, SESSION, SESSION_OPEN, SWEEPER,
+        CRASH, CRASH_OPEN, SESSION, SESSION_OPEN, SWEEPER, TICKET,
     }
 )  # fmt: skip
 
@@ -107,3 +108,33 @@ def sweeper(partition: int) -> str:
 def synced(partition: int) -> str:
     """The channel on which the sync daemon says that Postgres has the events up to one, `epoch-seq`. No key."""
     return f"{{{partition}}}:synced"
+
+
+def ticket(digest: str) -> str:
+    """Whom a ticket for a WebSocket lets in, by the hash of the ticket; expires. Volatile: in no event."""
+    return f"{{0}}:ticket:{digest}"
+
+
+def live(partition: int) -> str:
+    """The channel of every worker that has a socket: what concerns all sockets of the partition. No key."""
+    return f"{{{partition}}}:live"
+
+
+def player_events(partition: int, uid: int) -> str:
+    """The channel with the events of a player. No key."""
+    return f"{{{partition}}}:events:{uid}"
+
+
+def monitor(partition: int) -> str:
+    """The channel with all events of a partition. No key."""
+    return f"{{{partition}}}:monitor"
+
+
+def notifications(uid: int) -> str:
+    """The channel with the notifications of a player. No key."""
+    return f"{{0}}:notifications:{uid}"
+
+
+def broadcast() -> str:
+    """The channel with the notifications for all players. No key."""
+    return "{0}:notifications"

@@ -12,6 +12,7 @@ from croupier_schemas.events import Event, EventId
 from croupier_sync.batch import apply
 from croupier_sync.doorbell import Doorbell
 from croupier_sync.errors import Alarm, Superseded
+from croupier_sync.fanout import FanOut
 from croupier_sync.limits import Limits
 from croupier_sync.once import let_keys_expire
 from croupier_sync.outbox import CursorMissing, diagnosis, read_after, trim
@@ -43,6 +44,7 @@ class Follower:
         self._status = status
         self._partition = status.partition
         self._stream = keys.outbox(status.partition, head.fence)
+        self._fan_out = FanOut(server, status.partition)
         self._since_trim = limits.trim_every
         self._next_heartbeat_s = 0.0  # at once
         self._ahead: asyncio.Task[list[Event] | None] | None = None
@@ -76,6 +78,7 @@ class Follower:
                     position = await apply(self._connection, self._projector, position, events)
                     await self._tell(position)
                     await let_keys_expire(self._server, events, self._limits.kept_s)
+                await self._fan_out.publish(events)
             except Alarm:
                 await self._close(position)
                 raise

@@ -52,6 +52,23 @@ class DailyRow(NamedTuple):
     seq: int
 
 
+class PoolRow(NamedTuple):
+    """What an event, or several, did to a pool in an hour: a row of `pool_hours`, in items.
+
+    `remaining` is what the event (`epoch`, `seq`) left.
+    """
+
+    partition: int
+    banner: str
+    rarity: str
+    hour: datetime.datetime
+    remaining: int
+    drawn: int
+    added: int
+    epoch: int
+    seq: int
+
+
 class StatsRow(NamedTuple):
     """What one round, or several, add to a row of `game_stats`; amounts in tokens."""
 
@@ -109,4 +126,6 @@ class RewardRow(NamedTuple):
     created_at: datetime.datetime
 
 
-Row: TypeAlias = EconomyRow | HistoryRow | LedgerRow | DailyRow | StatsRow | CrashRow | SessionRow | RewardRow
+Row: TypeAlias = (
+    EconomyRow | HistoryRow | LedgerRow | DailyRow | PoolRow | StatsRow | CrashRow | SessionRow | RewardRow
+)

@@ -5,6 +5,7 @@ the table as if they had come in time: what is added may be added at any time, a
 follows from a later event.
 """
 
+import datetime
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,6 +17,7 @@ from croupier_sync.rows import (
     EconomyRow,
     HistoryRow,
     LedgerRow,
+    PoolRow,
     RewardRow,
     SessionRow,
     StatsRow,
@@ -31,6 +33,16 @@ SELECT * FROM unnest($1::int[], $2::bigint[], $3::text[], $4::int[], $5::bigint[
 ON CONFLICT (day, uid) DO UPDATE SET
   tier = excluded.tier, remaining = excluded.remaining, epoch = excluded.epoch, seq = excluded.seq
 WHERE (d.epoch, d.seq) < (excluded.epoch, excluded.seq)
+"""
+_ADD_POOLS = """
+INSERT INTO pool_hours AS p (partition, banner, rarity, hour, remaining, drawn, added, epoch, seq)
+SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[],
+  $8::bigint[], $9::bigint[])
+ON CONFLICT (partition, banner, rarity, hour) DO UPDATE SET
+  drawn = p.drawn + excluded.drawn, added = p.added + excluded.added,
+  remaining = CASE WHEN (p.epoch, p.seq) < (excluded.epoch, excluded.seq) THEN excluded.remaining ELSE p.remaining END,
+  epoch = greatest(p.epoch, excluded.epoch),
+  seq = CASE WHEN (p.epoch, p.seq) < (excluded.epoch, excluded.seq) THEN excluded.seq ELSE p.seq END
 """
 _ADD_STATS = """
 INSERT INTO game_stats AS s
@@ -94,6 +106,18 @@ async def _upsert_daily(connection: asyncpg.Connection, rows: Sequence[DailyRow]
     await connection.execute(_UPSERT_DAILY, *_columns(list(last.values())))
 
 
+async def _add_pools(connection: asyncpg.Connection, rows: Sequence[PoolRow]) -> None:
+    sums: dict[tuple[int, str, str, datetime.datetime], PoolRow] = {}
+    for row in rows:
+        before = sums.get(row[:4])
+        sums[row[:4]] = (
+            row
+            if before is None
+            else row._replace(drawn=before.drawn + row.drawn, added=before.added + row.added)
+        )
+    await connection.execute(_ADD_POOLS, *_columns(list(sums.values())))
+
+
 async def _add_stats(connection: asyncpg.Connection, rows: Sequence[StatsRow]) -> None:
     sums: dict[tuple[int, str], StatsRow] = {}
     for row in rows:
@@ -135,6 +159,7 @@ TABLES: Mapping[type, Table] = {
     HistoryRow: _copy_into("game_history", HistoryRow._fields),
     LedgerRow: _copy_into("wallet_ledger", LedgerRow._fields),
     DailyRow: Table("gacha_daily", _upsert_daily),
+    PoolRow: Table("pool_hours", _add_pools),
     StatsRow: Table("game_stats", _add_stats),
     CrashRow: Table("crash_sessions", _upsert_crash),
     SessionRow: Table("game_sessions", _upsert_sessions),

@@ -1,7 +1,10 @@
 """The commands of docs/clients.md, run as they are printed there; and docs/metrics.md against what is registered."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +28,7 @@ from tests.docs.test_readme import STEP
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "clients.md"
 _REFUSED = re.compile(r"```http\n(.*?)```", re.DOTALL)
+_PROGRAM = re.compile(r"```python\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
 _METRIC = re.compile(r"^\| `([a-z_]+)` \|", re.MULTILINE)
 _VARIES = {"game_id", "session_id", "op_id", "request_id", "checked_at"}
 _SHOWN_HEADERS = ("Retry-After", "RateLimit", "RateLimit-Policy", "Op-Id")
@@ -115,6 +119,26 @@ def test_given_a_deterministic_server_when_the_page_for_clients_is_run_then_the_
         refused = _REFUSED.search(page)
         assert refused is not None
         assert parts(refusal(client)) == parts(refused[1])
+
+
+def test_given_the_program_of_the_page_when_run_then_it_prints_what_is_shown(tmp_path: Path) -> None:
+    found = _PROGRAM.search(PAGE.read_text("utf-8"))
+    assert found is not None
+    program, shown = found.groups()
+    with deterministic(tmp_path / "data") as client:
+        variables = {"URL": client.up.ready["url"], "TOKEN": client.up.ready["token"]}
+        ran = subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert ran.stderr == ""
+    assert sorted(ran.stdout.splitlines()) == sorted(
+        shown.splitlines()
+    )  # reply and push may come either way round
 
 
 def test_given_the_page_of_metrics_then_it_names_exactly_those_that_are_exported() -> None:

@@ -46,6 +46,7 @@ TABLES = (
     "game_history",
     "wallet_ledger",
     "gacha_daily",
+    "pool_hours",
     "game_stats",
     "crash_sessions",
     "game_sessions",

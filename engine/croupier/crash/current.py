@@ -8,21 +8,24 @@ from croupier_schemas.crash import CrashCurrentReply, CrashSession
 from croupier_schemas.records import CRASH
 
 
-async def _current(sources: Sources, caller: Caller, _params: NoParams) -> CrashCurrentReply:
-    data = await sources.engine.views.read("GET", keys.crash(caller.uid % PARTITIONS, caller.uid))
+async def open_round(sources: Sources, uid: int) -> CrashSession | None:
+    """A player's open round, as the player may see it. Raises CroupierError NOT_READY."""
+    data = await sources.engine.views.read("GET", keys.crash(uid % PARTITIONS, uid))
     crash = CRASH.unpack(data) if isinstance(data, bytes) else None
     if crash is None or not crash.bet:
-        return CrashCurrentReply(available=False, session=None)
+        return None
     automatic = crash.target_m100 < crash.cap_m100
-    return CrashCurrentReply(
-        available=True,
-        session=CrashSession(
-            game_id=crash.game.hex(),
-            bet_amount=crash.bet,
-            auto_cashout=crash.target_m100 / 100 if automatic else None,
-            started_at_ms=crash.started_at_ms,
-        ),
+    return CrashSession(
+        game_id=crash.game.hex(),
+        bet_amount=crash.bet,
+        auto_cashout=crash.target_m100 / 100 if automatic else None,
+        started_at_ms=crash.started_at_ms,
     )
+
+
+async def _current(sources: Sources, caller: Caller, _params: NoParams) -> CrashCurrentReply:
+    session = await open_round(sources, caller.uid)
+    return CrashCurrentReply(available=session is not None, session=session)
 
 
 CURRENT = Query(

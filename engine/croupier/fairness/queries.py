@@ -50,7 +50,7 @@ async def _fairness(sources: Sources, caller: Caller, _params: NoParams) -> Fair
 
 async def _receipt(sources: Sources, caller: Caller, params: ReceiptParams) -> ReceiptReply:
     event = await _visible_event(sources, caller, params.event_id)
-    economy = await _economy(sources, event.header.economy.hex())
+    economy = await economy_of_event(sources, event.header.economy.hex())
     # A seed is public once its successor is in force and no failure can take that back.
     player, drawn_with = await player_held(sources, event.header.uid), player_of(event)
     revealed = player is not None and player.seed_generation > drawn_with.seed_generation
@@ -58,7 +58,7 @@ async def _receipt(sources: Sources, caller: Caller, params: ReceiptParams) -> R
     return receipt_of(event, economy, server_seed)
 
 
-async def _economy(sources: Sources, version: str) -> CompiledEconomy:
+async def economy_of_event(sources: Sources, version: str) -> CompiledEconomy:
     """The economy of an event; from Postgres where Redis cannot answer now."""
     views = sources.engine.views
     try:

@@ -24,28 +24,48 @@ _READ_SIZE: Final = 65_536
 class Subscription:
     """Listens to channels, and connects again whenever the connection is lost.
 
-    What is published while there is none is lost: `subscribed` is called each time that listening begins.
+    What is published while there is none is lost: `subscribed` is called with a channel each time that listening to it
+    begins.
     """
 
     def __init__(self, url: str, channels: Sequence[str], ssl_context: ssl.SSLContext | None = None) -> None:
-        """Raises ValueError for a URL that is none."""
+        """`channels` are those to begin with, at least one. Raises ValueError for a URL that is none."""
         self._address = Address.from_url(url)
-        self._channels = channels
+        self._channels = dict.fromkeys(channels)
         self._ssl_context = ssl_context
+        self._writer: asyncio.StreamWriter | None = None
 
-    async def listen(self, heard: Callable[[str, bytes], None], subscribed: Callable[[], None]) -> None:
-        """Call `heard` with the channel and the text of each message. Never returns."""
+    def add(self, channel: str) -> None:
+        """Listen to another channel too."""
+        self._channels[channel] = None
+        if self._writer is not None:
+            self._writer.write(pack(("SUBSCRIBE", channel)))
+
+    def remove(self, channel: str) -> None:
+        """Listen to a channel no longer."""
+        del self._channels[channel]
+        if self._writer is not None:
+            self._writer.write(pack(("UNSUBSCRIBE", channel)))
+
+    async def listen(
+        self,
+        heard: Callable[[str, bytes], None],
+        subscribed: Callable[[str], None],
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Call `heard` with the channel and the text of each message, `lost` when the connection is. Never returns."""
         pause_s = _PAUSE_MIN_S
         while True:
             try:
                 async for message in self._messages():
                     if message[0] == b"message":
                         heard(message[1].decode(), message[2])
-                    elif message[0] == b"subscribe" and message[2] == len(self._channels):
+                    elif message[0] == b"subscribe":
                         pause_s = _PAUSE_MIN_S
-                        subscribed()
+                        subscribed(message[1].decode())
             except (OSError, TimeoutError, EOFError, hiredis.HiredisError) as error:
                 log.debug("not listening to redis", address=str(self._address), error=str(error))
+            lost()
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - it spreads load
             pause_s = min(2 * pause_s, _PAUSE_MAX_S)
 
@@ -55,6 +75,7 @@ class Subscription:
             reader, writer = await self._open()
         try:
             writer.write(self._greeting())
+            self._writer = writer
             replies = hiredis.Reader()
             while data := await reader.read(_READ_SIZE):
                 replies.feed(data)
@@ -64,6 +85,7 @@ class Subscription:
                     if isinstance(reply, list):
                         yield reply
         finally:
+            self._writer = None
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()

@@ -7,13 +7,14 @@ Adding a type of event is a function and a line in `PROJECTIONS`; adding a table
 from collections.abc import Callable, Mapping, Sequence
 
 from croupier_schemas.events import Event
-from croupier_sync.projections import crash, gacha, rewards, rps, sessions, slot
+from croupier_sync.projections import crash, gacha, pools, rewards, rps, sessions, slot
 from croupier_sync.projections.economy import ECONOMY_CHANGED, Economies, economy_changed
 from croupier_sync.projections.ledger import only_ledger
 from croupier_sync.rows import Row
 
 PROJECTIONS: Mapping[str, Callable[[Event, Economies], Sequence[Row]]] = {
     ECONOMY_CHANGED: economy_changed,
+    "pool.added": pools.pool_rows,
     "fairness.rotated": only_ledger,
     "gacha.pulled": gacha.pulled,
     "crash.bet_placed": crash.bet_placed,

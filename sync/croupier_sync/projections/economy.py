@@ -6,6 +6,7 @@ from typing import TypeAlias
 from croupier.gacha.table import CompiledEconomy
 from croupier_schemas import keys
 from croupier_schemas.events import Event
+from croupier_sync.projections.pools import pool_rows
 from croupier_sync.rows import EconomyRow, Row
 
 Economies: TypeAlias = Mapping[bytes, CompiledEconomy]
@@ -25,4 +26,4 @@ def economy_changed(event: Event, _economies: Economies) -> list[Row]:
     canonical = canonical_economy(event)
     if canonical is None:
         raise ValueError(f"event {event.id} names economy {event.header.economy.hex()} and does not bring it")
-    return [EconomyRow(event.header.economy.hex(), canonical)]
+    return [EconomyRow(event.header.economy.hex(), canonical), *pool_rows(event)]

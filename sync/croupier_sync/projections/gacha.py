@@ -6,6 +6,7 @@ from croupier_schemas.economy import RARITIES
 from croupier_schemas.events import Event
 from croupier_schemas.records import CURRENCY_TOKENS, DRAW_NEAR_MISS
 from croupier_sync.projections.economy import Economies
+from croupier_sync.projections.pools import pool_rows
 from croupier_sync.projections.rounds import Round, round_rows
 from croupier_sync.rows import DailyRow, Row
 
@@ -29,7 +30,7 @@ def pulled(event: Event, economies: Economies) -> list[Row]:
         event.id.epoch,
         event.id.seq,
     )
-    return [*round_rows(event, played), daily]
+    return [*round_rows(event, played), daily, *pool_rows(event)]
 
 
 def _meta(pull: Pull, economy: CompiledEconomy) -> dict[str, object]:

@@ -1,0 +1,133 @@
+"""One worker as `croupier serve` starts it, and load generators aimed at it, each process on a core of its own."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import psutil
+from msgspec.structs import replace
+
+from bench.http_load import Result
+from croupier.economy import canonical, load_economy
+from croupier.fairness.seeds import MasterKeys
+from croupier_cli.embedded import Valkey
+from croupier_http.auth import make_token
+from croupier_schemas.economy import BALANCE_MAX, DailyLimit, GamesRate, Rate
+
+SECRET = "the secret of a benchmark, which is worth nothing to anybody"
+
+_SERVE = """
+import os, sys
+from croupier.settings import Settings
+from croupier_http.server import run
+sys.exit(run(Settings.from_environment(os.environ)))
+"""
+
+
+class Worker(NamedTuple):
+    """A worker that listens."""
+
+    port: int
+    pid: int
+    redis_url: str
+
+
+def tokens(count: int) -> list[str]:
+    """One token per player, from 1."""
+    return [make_token(SECRET, uid, "VIP", "user", 86_400) for uid in range(1, count + 1)]
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep a process on one core, where there are two."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) >= 2:
+        psutil.Process(pid).cpu_affinity([cores[core]])
+
+
+class Generator:
+    """A load generator's process, `python -m module`, aimed at one server."""
+
+    def __init__(self, module: str, load: msgspec.Struct, server_pid: int, per_round: int) -> None:
+        self._server = psutil.Process(server_pid)
+        self._per_round = per_round
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._tell(msgspec.json.encode(load).decode())
+        self.seconds: list[float] = []
+        self.cpu_seconds: list[float] = []
+        pin(server_pid, 0)
+        pin(self._process.pid, 1)
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def run(self) -> None:
+        """One round."""
+        assert self._process.stdout is not None
+        before = self._server.cpu_times()
+        self._tell(str(self._per_round))
+        result = msgspec.json.decode(self._process.stdout.readline(), type=Result)
+        after = self._server.cpu_times()
+        assert result.statuses == {"200": self._per_round}
+        self.seconds.append(result.seconds)
+        self.cpu_seconds.append(after.user + after.system - before.user - before.system)
+
+    @property
+    def per_s(self) -> float:
+        """Of the median round."""
+        return self._per_round / statistics.median(self.seconds)
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU time of the server per request, in microseconds, over all rounds: its clock is a coarse one."""
+        return sum(self.cpu_seconds) / len(self.cpu_seconds) / self._per_round * 1e6
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@contextmanager
+def one_worker(directory: Path, **environment: str) -> Iterator[Worker]:
+    """One worker without Postgres, whose players run out of nothing."""
+    limit = DailyLimit(STANDARD=10_000, PREMIUM=10_000, VIP=10_000)
+    economy = load_economy()
+    gacha, often = replace(economy.gacha, daily_limit=limit), Rate(per_second=600, per_minute=600)
+    rates = replace(economy.rate_limit, games=GamesRate(VIP=often))
+    economy = replace(economy, initial_tokens=BALANCE_MAX, gacha=gacha, rate_limit=rates)
+    economy_file = directory / "economy.json"
+    economy_file.write_bytes(canonical(economy))
+    with Valkey.start(directory / "valkey") as valkey:
+        pin(valkey.pid, 1)
+        variables = {
+            "REDIS_URL": valkey.url,
+            "DATABASE_URL": "",
+            "JWT_SECRET_KEY": SECRET,
+            "CROUPIER_MASTER_KEYS": MasterKeys.generate(),
+            "CROUPIER_ECONOMY": str(economy_file),
+            "CROUPIER_HTTP_PORT": "0",
+            "CROUPIER_WORKERS": "1",
+        } | environment
+        process = subprocess.Popen(
+            [sys.executable, "-c", _SERVE], env=os.environ | variables, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        try:
+            events: dict[str, dict[str, Any]] = {}
+            while "listening" not in events or "partition opened without Postgres" not in events:
+                event = json.loads(process.stderr.readline())
+                events[event["event"]] = event
+            port = int(events["listening"]["url"].rpartition(":")[2])
+            yield Worker(port, events["worker started"]["worker_pid"], valkey.url)
+        finally:
+            process.terminate()
+            process.communicate()

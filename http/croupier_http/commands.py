@@ -1,0 +1,53 @@
+"""Running commands for callers that a token names, whichever way they ask: over HTTP or over a WebSocket."""
+
+from typing import Any, Final
+
+from croupier.command import Caller, Command, Outcome
+from croupier.engine import Engine
+from croupier.errors import CroupierError
+from croupier_http.auth import Identity
+from croupier_http.decoding import Decoder
+from croupier_http.metrics import RATE_LIMIT_HITS, CommandTally
+from croupier_http.operations import operation_id
+from croupier_schemas.economy import Tier
+
+
+class CommandRunner:
+    """Runs one command, and counts what comes of it. `decoder` reads its requests."""
+
+    def __init__(self, command: Command[Any, Any, Any], engine: Engine) -> None:
+        self.command: Final = command
+        self.operation: Final = operation_id(command.path)
+        self.decoder: Final = Decoder[Any](command.request)
+        self.outcomes: Final = CommandTally(command.name)
+        self._for_admins = command.access == "admin"
+        self._execute = engine.execute
+
+    def check_access(self, identity: Identity) -> None:
+        """Raise CroupierError FORBIDDEN where this caller may not give the command."""
+        if self._for_admins and identity.role != "admin":
+            raise CroupierError("FORBIDDEN")
+
+    async def run(self, identity: Identity, request: Any, op_id: bytes, key: str) -> Outcome[Any]:
+        """`op_id` identifies this attempt in events and logs; `key` is the idempotency key, empty: none.
+
+        Raises CroupierError with the code of the refusal or failure.
+        """
+        caller = Caller(identity.uid, identity.tier, identity.role, op_id, key)
+        try:
+            outcome = await self._execute(self.command, caller, request)
+        except CroupierError as error:
+            self.outcomes.count(error.code)
+            if error.code == "RATE_LIMITED":
+                self._count_block(identity.tier)
+            raise
+        if outcome.replayed:
+            self.outcomes.replayed()
+        else:
+            self.outcomes.count("ok")
+            if outcome.rate_blocked:
+                self._count_block(identity.tier)
+        return outcome
+
+    def _count_block(self, tier: Tier) -> None:
+        RATE_LIMIT_HITS.labels(self.operation, tier).inc()

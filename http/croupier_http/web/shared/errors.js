@@ -1,0 +1,78 @@
+/** What went wrong, in words for the player, and until when. */
+
+import { el, fill } from "./dom.js";
+import { amount, dayAndTime, duration } from "./format.js";
+
+/** @type {Record<string, (body: Record<string, any>) => string>} */
+const TEXTS = {
+  OFFLINE: () =>
+    "The server cannot be reached. If this was carried out, your history will show it once the connection is back.",
+  INSUFFICIENT_BALANCE: (body) =>
+    `Not enough: this needs ${amount(body.required)}, and you have ${amount(body.balance)}.`,
+  BET_OUT_OF_RANGE: (body) =>
+    `Bets are from ${amount(body.min)} to ${amount(body.max)} tokens, in steps of ${amount(body.step)}.`,
+  DAILY_GACHA_LIMIT: (body) =>
+    `You have used all ${body.limit} pulls of today. The next day begins ${dayAndTime(body.resets_at)}.`,
+  RATE_LIMITED: () => "That was a little fast.",
+  CRASH_BET_ACTIVE: () => "A crash round is open. Cash out, or wait for its end.",
+  CRASH_NO_ACTIVE_BET: () => "That round is over already.",
+  PREMIUM_NOT_AVAILABLE: () => "This banner has no price in gems.",
+  BALANCE_CAP: () => "Your balance is close to the largest there can be, so this bet is not taken.",
+  GAME_DISABLED: () => "This game is switched off at the moment.",
+  MAINTENANCE: () => "The casino is closed for maintenance. Open rounds are still paid.",
+  UNAUTHENTICATED: () => "Your sign-in has expired.",
+  PLAYER_BANNED: () => "This account is banned.",
+  PLAYER_EXCLUDED: (body) =>
+    body.excluded_until
+      ? `You are excluded until ${dayAndTime(body.excluded_until)}.`
+      : "You are excluded from play.",
+  RECEIPT_NOT_FOUND: () => "There is no receipt for this event yet. It can take a moment to be stored.",
+  OUTCOME_UNKNOWN: () => "It is not yet known what came of this. Your balance and history tell.",
+};
+
+/**
+ * @param {any} error
+ * @returns {string}
+ */
+export function explain(error) {
+  const text = TEXTS[error.code];
+  return text ? text(error.body ?? {}) : error.message;
+}
+
+/**
+ * Show an error in an element with the role `alert`, with a countdown where the server says when to come back. `ready`
+ * is called at the end of the countdown, or at once.
+ * @param {HTMLElement} place
+ * @param {any} error
+ * @param {() => void} [ready]
+ */
+export function showError(place, error, ready = () => {}) {
+  clearError(place);
+  if (!("code" in error)) console.error(error);
+  const waitMs = error.code === "DAILY_GACHA_LIMIT" ? 0 : (error.retryAfterMs ?? 0);
+  const countdown = el("span", { class: "countdown" });
+  fill(place, el("p", {}, explain(error), " ", countdown));
+  place.hidden = false;
+  if (!waitMs) return ready();
+  const untilMs = Date.now() + waitMs;
+  const tick = () => {
+    const leftMs = untilMs - Date.now();
+    if (leftMs <= 0) {
+      clearError(place);
+      return ready();
+    }
+    countdown.textContent = `Ready in ${duration(leftMs / 1000)}.`;
+  };
+  tick();
+  timers.set(place, setInterval(tick, 250));
+}
+
+/** @param {HTMLElement} place */
+export function clearError(place) {
+  clearInterval(timers.get(place));
+  timers.delete(place);
+  place.hidden = true;
+  fill(place);
+}
+
+const timers = new WeakMap();

@@ -1,0 +1,179 @@
+"""The state of the servers for operators, and who may see any of what the console shows."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.http.console import PATHS, admin, open_house
+from tests.http.served import serving
+from tests.http.support import PULL, Client, assert_is_error, running, settings_for, token, until
+
+OPERATIONS, SYNC = "/api/admin/operations", "/api/admin/sync"
+
+
+def grown(
+    before: Any, after: Any, rows: str, names: tuple[str, ...], counts: str
+) -> Counter[tuple[str, ...]]:
+    """By how much counters grew; the tests of one process share its counters."""
+    totals: Counter[tuple[str, ...]] = Counter()
+    for sign, reply in ((-1, before), (1, after)):
+        for row in reply[rows]:
+            place = tuple(row[name] for name in names)
+            values = row[counts] if isinstance(row[counts], dict) else {"": row[counts]}
+            for name, value in values.items():
+                totals[(*place, name) if name else place] += sign * value
+    return +totals
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_given_no_admin_when_asking_then_401_or_403_and_the_description_says_so(
+    client: Client, path: str
+) -> None:
+    assert_is_error(await client.get(path, bearer=""), 401, "UNAUTHENTICATED")
+    assert_is_error(await client.get(path), 403, "FORBIDDEN")
+    described = (await client.get("/openapi.json")).json["paths"][
+        path.replace("players/1", "players/{user_id}")
+    ]
+    assert {"401", "403", "503"} <= set(described["get"]["responses"])
+
+
+async def test_given_traffic_when_asked_twice_then_the_differences_are_what_was_sent(
+    redis_url: str, database_url: str
+) -> None:
+    async with open_house(redis_url, database_url) as house:
+        before = await house.ask(OPERATIONS)
+        for _ in range(3):
+            await house.pull(1)
+        await house.client.post(PULL, key="once", bearer=token(1))
+        await house.client.post(PULL, key="once", bearer=token(1))
+        await house.client.post(PULL, {"banner": "none-such"}, bearer=token(1))
+        await house.settled()
+
+        async def counted() -> bool:
+            after = await house.ask(OPERATIONS)
+            commands = grown(before, after, "commands", ("command",), "outcomes")
+            return commands["gacha.pull", "BANNER_NOT_FOUND"] == 1
+
+        await until(counted, "the counters")  # they are carried over once a second
+        after = await house.ask(OPERATIONS)
+
+    assert grown(before, after, "commands", ("command",), "outcomes") == {
+        ("gacha.pull", "ok"): 4, ("gacha.pull", "replayed"): 1, ("gacha.pull", "BANNER_NOT_FOUND"): 1,
+    }  # fmt: skip
+    requests = grown(before, after, "operations", ("operation",), "statuses")
+    assert requests["games_gacha_pull_v1", "200"] == 5
+    assert requests["games_gacha_pull_v1", "404"] == 1
+    bounds = after["bounds_s"]
+    assert bounds == sorted(bounds) and len(bounds) == 14
+    pulls = next(row for row in after["operations"] if row["operation"] == "games_gacha_pull_v1")
+    assert len(pulls["buckets"]) == len(bounds) + 1
+    assert pulls["buckets"] == sorted(pulls["buckets"])
+    assert pulls["seconds"] > 0
+    assert (after["status"], after["why_full"]) == ("ready", "")
+    assert after["redis"]["breaker"] == "closed"
+    assert after["sinks"][0]["sink"] == "postgres"
+
+
+async def test_given_a_limit_that_is_reached_when_asked_then_blocks_are_counted_by_endpoint_and_tier(
+    client: Client,
+) -> None:
+    before = (await client.get(OPERATIONS, bearer=admin())).json
+    blocked = 0
+    for _ in range(12):
+        reply = await client.post(
+            "/api/games/rps/play", {"player_move": "ROCK"}, bearer=token(5, tier="STANDARD")
+        )
+        blocked += reply.json.get("code") == "RATE_LIMITED"
+
+    after = (await client.get(OPERATIONS, bearer=admin())).json
+
+    assert blocked > 0
+    assert grown(before, after, "blocks", ("endpoint", "user_tier"), "blocked") == {
+        ("games_rps_play_v1", "STANDARD"): blocked
+    }
+
+
+async def test_given_several_workers_when_any_of_them_is_asked_then_it_answers_for_all(
+    redis_url: str, database_url: str
+) -> None:
+    async with (
+        open_house(redis_url, database_url) as house,
+        serving(settings_for(redis_url, database_url=database_url, workers=2)) as (_server, client),
+    ):
+        for uid in range(1, 21):
+            assert (await client.post(PULL, bearer=token(uid))).status == 200
+
+        async def counted() -> bool:
+            commands = (await client.get(OPERATIONS, bearer=admin())).json["commands"]
+            return {"command": "gacha.pull", "outcomes": {"ok": 20}} in commands
+
+        await until(counted, "the pulls of both workers")
+        await house.settled()
+
+
+async def test_given_no_postgres_when_asked_then_operations_answer_and_the_rest_says_why_not(
+    client: Client,
+) -> None:
+    reply = await client.get(OPERATIONS, bearer=admin())
+
+    assert (reply.status, reply.json["sinks"], reply.json["status"]) == (200, [], "ready")
+    for path in PATHS:
+        if path not in (OPERATIONS, "/api/admin/players/1"):
+            assert_is_error(await client.get(path, bearer=admin()), 503, "NOT_READY")
+
+
+async def test_given_servers_that_are_away_when_asked_then_operations_say_so(tmp_path: Path) -> None:
+    settings = settings_for("redis://127.0.0.1:1", database_url=f"postgres:///x?host={tmp_path}")
+    async with running(settings, ready=False) as client:
+        reply = await client.get(OPERATIONS, bearer=admin())
+        assert_is_error(await client.get(SYNC, bearer=admin()), 503, "NOT_READY")
+
+    assert (reply.status, reply.json["status"]) == (200, "not_ready")
+    assert reply.json["checks"]["redis"] != "ok" and reply.json["checks"]["postgres"] != "ok"
+
+
+async def test_given_an_installation_when_its_sync_is_asked_for_then_it_is_as_the_tables_say(
+    redis_url: str, database_url: str
+) -> None:
+    async with open_house(redis_url, database_url) as house:
+        await house.pull(1)
+        await house.settled()
+        empty = await house.ask(SYNC)
+        for epoch in range(101, 171):
+            await house.postgres.execute(
+                "INSERT INTO heals VALUES (0, $1, 'server changed', '1-5', '1-3', $2, 0, false, now(), 0.25)",
+                epoch,
+                ["1-5", "1-4"],
+            )
+        await house.postgres.execute("INSERT INTO adoptions VALUES (0, '1-7', '2-0')")
+        await house.postgres.execute(
+            "INSERT INTO projection_failures (partition, epoch, seq, projection, error, replays)"
+            " VALUES (0, 1, 2, 'gacha.pulled', 'ValueError()', 3)"
+        )
+        found = await house.ask(SYNC)
+        cursor = await house.casino.cursor()
+
+    assert cursor is not None
+    (partition,) = empty["partitions"]
+    assert (partition["state"], partition["epoch"]) == ("following", 1)
+    assert partition["last_event"] == f"0-{cursor[0]}-{cursor[1]}"
+    assert partition["last_event_at"] == empty["as_of"]
+    assert (empty["heals"], empty["heals_total"], empty["dead_letters"], empty["adoptions"]) == (
+        [],
+        0,
+        [],
+        [],
+    )
+    assert (found["heals_total"], len(found["heals"])) == (70, 50)
+    assert [heal["epoch"] for heal in found["heals"][:2]] == [170, 169]
+    assert (found["heals"][0]["undone"], found["heals"][0]["missing"], found["heals"][0]["seconds"]) == (
+        2,
+        0,
+        0.25,
+    )
+    (adoption,) = found["adoptions"]
+    assert (adoption["last_event"], adoption["first_event"]) == ("0-1-7", "0-2-0")
+    (letter,) = found["dead_letters"]
+    assert (letter["event_id"], letter["projection"], letter["replays"]) == ("0-1-2", "gacha.pulled", 3)
