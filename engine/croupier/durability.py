@@ -62,7 +62,7 @@ class Durability:
         self._pool = pool
         self._timeout_s = timeout_s
         self._redis_url = redis_url
-        self._waiters: dict[_Waiter, None] = {}  # in the order in which they came, so that no run differs by chance
+        self._waiters: dict[_Waiter, None] = {}  # a set, in the order in which they came
         self._asking: asyncio.Task[None] | None = None
         self._worth_asking = asyncio.Event()
         self._noticed: dict[int, tuple[int, int]] = {}

@@ -122,7 +122,7 @@ class Engine:
             except CroupierError:
                 self.doubts.add(done.event.partition, done.op_id, done.event.epoch)
                 raise
-        economy = await self.views.economy_of_version(done.economy)
+        economy = await self.views.economy_in_log(done.economy)
         return Outcome(command.render(economy, terms, done), done.replayed, done.rate_blocked)
 
     async def _run(
