@@ -7,6 +7,10 @@ JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 # How long `make chaos` injects faults; SEED repeats the schedule of an earlier run, which prints it.
 SECONDS ?= 120
 SEED ?=
+# Further arguments of `make chaos`, such as CHAOS_FLAGS=--json.
+CHAOS_FLAGS ?=
+# How many courses `make soak` simulates.
+SEEDS ?= 10000
 # Further arguments of pytest, such as PYTEST_FLAGS='-k pity'.
 PYTEST_FLAGS ?=
 # Further arguments of `make mutants`, such as MUTANTS_FLAGS='--only dedup-dropped'.
@@ -22,7 +26,7 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-chec
 # With these pip would install to another place, or refuse the project itself, which has no hash.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAINT
 
-.PHONY: help install run test check bench chaos mutants
+.PHONY: help install run test check bench chaos soak mutants
 
 help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
@@ -31,6 +35,7 @@ help:
 	@echo 'make bench   run the benchmarks; their figures are kept under .benchmarks/'
 	@echo 'make mutants plant one fault at a time in a copy of the code, and say which test catches it'
 	@echo 'make chaos   break running parts at random under load for SECONDS=$(SECONDS), then check everything; SEED= repeats'
+	@echo 'make soak    simulate SEEDS=$(SEEDS) courses of faults under a virtual clock; `python -m tests.simulation --seed N` repeats one'
 
 install: $(INSTALLED)
 
@@ -59,7 +64,10 @@ bench: install
 	$(BIN)/python -m pytest bench -n 0 -p no:randomly --benchmark-autosave $(PYTEST_FLAGS)
 
 chaos: install
-	$(BIN)/python -m tests.chaos.run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.chaos.run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(CHAOS_FLAGS)
+
+soak: install
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --jobs $(JOBS)
 
 mutants: install
 	$(BIN)/python -m tests.mutants --jobs $(JOBS) $(MUTANTS_FLAGS)

@@ -7,8 +7,10 @@ which a daemon drains a backlog, beside the rate at which one HTTP worker has ma
 
 import asyncio
 import contextlib
+import gc
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +22,26 @@ from bench.test_http import Generator
 from croupier.partition import read_head
 from croupier.transport import Transport
 from croupier_schemas import keys
-from croupier_sync.batch import apply
+from croupier_sync.batch import Batch, work_out, work_out_ahead, write
 from croupier_sync.limits import DEFAULT_LIMITS
 from croupier_sync.outbox import read_after
-from croupier_sync.position import read_position
+from croupier_sync.position import Position, read_position
 from croupier_sync.projector import Projector
+from croupier_sync.work import collect_rarely
 
 EVENTS = 30_000
 ROUNDS = 3
 REQUESTS_ROUNDS = 4
 TABLES = ("events", "mirror", "game_history", "wallet_ledger", "gacha_daily", "game_stats")
+
+
+@pytest.fixture
+def rare_collections() -> Iterator[None]:
+    """As the daemon's process has it."""
+    before = gc.get_threshold()
+    collect_rarely()
+    yield
+    gc.set_threshold(*before)
 
 
 class Backlog:
@@ -68,12 +80,17 @@ class Backlog:
         head = await read_head(transport, 0)
         assert head is not None
         stream = keys.outbox(0, head.fence)
-        count = DEFAULT_LIMITS.batch_max
-        events = await read_after(transport, stream, position, count)
-        while events:
-            ahead = asyncio.create_task(read_after(transport, stream, position.after(events), count))
-            position = await apply(connection, projector, position, events)
-            events = await ahead
+
+        async def read_ahead(after: Position, digest: bytes) -> Batch | None:
+            events = await read_after(transport, stream, after, DEFAULT_LIMITS.batch_max)
+            return await work_out_ahead(projector, events, digest)
+
+        events = await read_after(transport, stream, position, DEFAULT_LIMITS.batch_max)
+        batch: Batch | None = await work_out(connection, projector, position, events)
+        while batch:
+            ahead = asyncio.create_task(read_ahead(position.after(batch.events), batch.digest))
+            position = await write(connection, projector, position, batch)
+            batch = await ahead
 
     async def _written(
         self, connection: asyncpg.Connection, epoch: int, seq: int
@@ -103,7 +120,7 @@ class Backlog:
 
 
 @pytest.mark.benchmark(group=f"sync, a backlog of {EVENTS:,} pulls")
-def test_backlog_beside_a_bare_copy(benchmark: Any, tmp_path: Path) -> None:
+def test_backlog_beside_a_bare_copy(benchmark: Any, tmp_path: Path, rare_collections: None) -> None:
     with casino(tmp_path) as servers, servers.players() as players:
         with servers.daemon():
             players.play(5_000, "redis")

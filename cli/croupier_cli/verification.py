@@ -26,9 +26,9 @@ def verify(*, as_json: JsonFlag = False) -> int:
     """Replay the event log in Postgres and compare everything with it. Exit code 1, and a line each, for problems.
 
     Looks at ids and digests of all events, balances, nonces, stock, crash rounds, and keys used once; computes every
-    outcome again whose seed is revealed; and compares mirror, ledger and, with REDIS_URL, Redis with where the log
-    leads. Uses DATABASE_URL and REDIS_URL, else the servers of a running `croupier up`. Changes nothing; players may
-    play meanwhile.
+    outcome again whose seed is revealed; and compares mirror, ledger, history and all other tables, and with REDIS_URL
+    Redis, with where the log leads. Uses DATABASE_URL and REDIS_URL, else the servers of a running `croupier up`.
+    Changes nothing; players may play meanwhile.
 
     Example: `croupier verify`
     """
@@ -70,5 +70,7 @@ def _summarise(verdict: Verdict) -> None:
         f"revealed; tokens {verdict.tokens_in:,} in, {verdict.tokens_out:,} out; gems {verdict.gems_in:,} in, "
         f"{verdict.gems_out:,} out; {_REDIS[verdict.redis]}; {verdict.seconds:.1f} s"
     )
+    if verdict.adoptions:
+        note(f"{verdict.adoptions:,} gaps by `croupier adopt`: what happened in them cannot be verified")
     if verdict.dead_letters:
         note(f"{verdict.dead_letters:,} dead letters: see `croupier deadletters list`")

@@ -62,7 +62,7 @@ class Durability:
         self._pool = pool
         self._timeout_s = timeout_s
         self._redis_url = redis_url
-        self._waiters: set[_Waiter] = set()
+        self._waiters: dict[_Waiter, None] = {}  # a set, in the order in which they came
         self._asking: asyncio.Task[None] | None = None
         self._worth_asking = asyncio.Event()
         self._noticed: dict[int, tuple[int, int]] = {}
@@ -103,7 +103,7 @@ class Durability:
         Raises CroupierError NOT_APPLIED where Postgres never will, and DURABILITY_TIMEOUT.
         """
         waiter = _Waiter(event, op_id, asyncio.get_running_loop().create_future())
-        self._waiters.add(waiter)
+        self._waiters[waiter] = None
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask_while_anybody_waits())
         elif self._is_noticed(waiter):  # Postgres was faster than the reply, or this is a replay
@@ -114,7 +114,7 @@ class Durability:
         except TimeoutError:
             raise CroupierError("DURABILITY_TIMEOUT", retry_after_s=1) from None
         finally:
-            self._waiters.discard(waiter)
+            self._waiters.pop(waiter, None)
         if not held:
             raise CroupierError("NOT_APPLIED", retry_after_s=1)
 

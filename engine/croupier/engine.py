@@ -16,6 +16,7 @@ from croupier import registry
 from croupier.command import Caller, Command, Context, Done, Outcome, check_idempotency_key
 from croupier.day import DayZone
 from croupier.deterministic import InjectedClock
+from croupier.doubts import Doubts
 from croupier.durability import Durability
 from croupier.errors import CroupierError
 from croupier.event_log import in_outbox
@@ -30,7 +31,7 @@ from croupier.room import Room
 from croupier.scripts import Script, Scripts
 from croupier.sessions.rules import IDLE_MS, session_bit
 from croupier.settings import Settings, SettingsError
-from croupier.transport import ReplyError, Transport, TransportError
+from croupier.transport import OutcomeUnknown, ReplyError, Transport, TransportError
 from croupier.views import View, Views
 from croupier_schemas import keys
 from croupier_schemas.economy import BALANCE_MAX
@@ -75,6 +76,7 @@ class Engine:
         self.master_keys = MasterKeys.of_settings(settings)
         self.zone = DayZone(settings.day_zone)
         self.op_ids = OpIds(self.now_ms)
+        self.doubts = Doubts()
         self.lookups = asyncio.Semaphore(LOOKUPS_MAX)
         self.durability = durability
         self.room = Room(self)
@@ -115,10 +117,12 @@ class Engine:
         except TransportError as error:
             raise failure(error, command=command.name) from error
         if done.event is not None and command.waits_for_postgres(self.settings, caller):
-            await self._make_durable(done)
-        economy = self.views.known_economy(done.economy)
-        if economy is None:
-            economy = await self.views.economy_of_version(done.economy)
+            try:
+                await self._make_durable(done)
+            except CroupierError:
+                self.doubts.add(done.event.partition, done.op_id, done.event.epoch)
+                raise
+        economy = self.views.known_economy(done.economy) or await self.views.economy_in_log(done.economy)
         return Outcome(command.render(economy, terms, done), done.replayed, done.rate_blocked)
 
     async def _run(
@@ -151,11 +155,15 @@ class Engine:
                 self.settings,
             )
             terms, refused, call = self._prepare(command, view, context, request, key, request_hash, left_ms)
-            answer: Any = await self.transport.run(
-                *call,
-                timeout_s=left_ms / 1000 + REPLY_GRACE_S,
-                connection_number=view.connection_number,
-            )
+            try:
+                answer: Any = await self.transport.run(
+                    *call,
+                    timeout_s=left_ms / 1000 + REPLY_GRACE_S,
+                    connection_number=view.connection_number,
+                )
+            except OutcomeUnknown:
+                self.doubts.add(partition, caller.op_id, view.epoch)
+                raise
             code = answer[0]
             if code == b"OK":
                 assert terms is not None
@@ -295,6 +303,9 @@ class Engine:
             # WAITAOF speaks of what was written on this connection, and the event may have come by another one: so
             # write something here, wait for that, and see that the event stands before it. The connection is held up.
             await self.transport.call("HSET", keys.head(partition), "partitions", PARTITIONS)
+        except TransportError as error:  # also where memory is full
+            raise CroupierError("DURABILITY_TIMEOUT", retry_after_s=1) from error
+        try:
             synced: Any = await self.transport.call(
                 "WAITAOF", 1, 0, int(timeout_s * 1000), timeout_s=timeout_s + REPLY_GRACE_S
             )

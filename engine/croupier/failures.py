@@ -18,8 +18,9 @@ from croupier.transport import (
 
 log = structlog.get_logger(__name__)
 
-NOTHING_DONE_CODES = REFUSED_CODES | {"OOM", "NOREPLICAS", "MISCONF", "NOPERM", "NOAUTH"}
-"""With these Redis refuses a script before it starts: memory full, too few replicas, a disk that cannot be written."""
+NOTHING_DONE_CODES = REFUSED_CODES | {"OOM", "NOREPLICAS", "MISCONF", "NOPERM", "NOAUTH", "NOSCRIPT"}
+"""With these Redis refuses a script before it starts: memory full, too few replicas, a disk that cannot be written; it
+has lost the script again, or got it too late to run it in time."""
 
 
 def unavailable(error: TransportError) -> CroupierError:

@@ -12,6 +12,10 @@ shown by its event. That it was not is shown by its time being over, and by no e
 
 An epoch that Postgres has handed to another server makes this one's outbox worthless: what it holds beyond Postgres is
 on a fork, and what the other server did is not in it.
+
+Postgres alone can show that an attempt was not applied, also while Redis is away: where its log ends with an event from
+after the attempt's time, or where it has sealed the epoch in which alone the attempt may have run (`doubts`). But what
+an adoption has left out of its log may have been any attempt of that time.
 """
 
 from collections.abc import Sequence
@@ -49,7 +53,10 @@ _ATTEMPTS = 2
 _CURSOR = "SELECT epoch, seq, op_id FROM partitions WHERE partition = $1 AND epoch IS NOT NULL"
 # One statement, so that the event is looked for in the log of that very epoch.
 _EVENT = """
-SELECT p.taken_epoch, p.taken_identity, e.epoch, e.seq, e.type, e.uid
+SELECT p.taken_epoch, p.taken_identity, p.ts_ms AS log_ms, e.epoch, e.seq, e.type, e.uid,
+  (SELECT max(f.ts_ms) FROM adoptions a JOIN events f ON f.partition = a.partition
+   AND f.epoch = split_part(a.first_entry, '-', 1)::bigint AND f.seq = split_part(a.first_entry, '-', 2)::bigint
+   WHERE a.partition = p.partition) AS gap_ms
 FROM partitions p LEFT JOIN events e ON e.partition = p.partition AND e.op_id = $2
 WHERE p.partition = $1
 ORDER BY e.epoch DESC, e.seq DESC
@@ -131,6 +138,10 @@ async def _look(sources: Sources, partition: int, op_id: bytes) -> _Look:
         if row is not None and row["epoch"] is not None:
             event_id = EventId(partition, row["epoch"], row["seq"])
             return _Look(_Found(event_id, row["type"], row["uid"], durable=True), False, at_ms)
+        if row is not None and _is_in_gap(row, op_id):
+            return _Look(None, False, at_ms)
+        if row is not None and _is_not_in_log(engine, partition, row, op_id):
+            return _Look(None, True, at_ms)
         if before is None:
             return _Look(None, False, at_ms)
         superseded = row is not None and (row["taken_epoch"], row["taken_identity"]) != (
@@ -150,6 +161,20 @@ async def _look(sources: Sources, partition: int, op_id: bytes) -> _Look:
         ruled_out = asked and timed and scan.whole and _is_over(op_id, before, scan, after)
         return _Look(None, ruled_out, at_ms)
     return _Look(None, False, at_ms)
+
+
+def _is_in_gap(row: "asyncpg.Record", op_id: bytes) -> bool:
+    """Whether the event may be one that an adoption has left out. Its time is within a lifetime of the id's."""
+    return row["gap_ms"] is not None and made_ms(op_id) - OP_LIFETIME_MS <= row["gap_ms"]
+
+
+def _is_not_in_log(engine: "Engine", partition: int, row: "asyncpg.Record", op_id: bytes) -> bool:
+    """Whether the log of Postgres, which has no event of the attempt, never will have one."""
+    epoch = engine.doubts.epoch(partition, op_id)
+    if epoch is not None and row["taken_epoch"] > epoch:
+        return True
+    timed = engine.injected_clock is None
+    return timed and row["log_ms"] is not None and row["log_ms"] > made_ms(op_id) + OP_LIFETIME_MS
 
 
 def _is_over(op_id: bytes, before: _Server, scan: _Scan, after: _Server | None) -> bool:

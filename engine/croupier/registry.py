@@ -11,6 +11,7 @@ from croupier.admin.pools import POOLS
 from croupier.admin.sync import SYNC
 from croupier.batch import Batch
 from croupier.command import Command
+from croupier.contracts import ScriptError
 from croupier.crash import queries as crash
 from croupier.crash.bet import BET
 from croupier.crash.cashout import CASHOUT
@@ -30,7 +31,7 @@ from croupier.rewards.distribute import DISTRIBUTE
 from croupier.rewards.queries import REWARDS
 from croupier.rps import queries as rps
 from croupier.rps.play import PLAY
-from croupier.scripts import ScriptError, Scripts
+from croupier.scripts import Scripts
 from croupier.sessions.end import END
 from croupier.sessions.start import START
 from croupier.slot import queries as slot
@@ -98,6 +99,10 @@ def check(scripts: Scripts) -> None:
         if ("rate_minute" in {argument.name for argument in script.arguments}) is not bool(command.scope):
             raise ScriptError(
                 f"{command.name}: a rate limit in the script needs a scope, and a scope a rate limit"
+            )
+        if ("allow-oom" in script.flags) is not command.ends:
+            raise ScriptError(
+                f"{command.name}: what ends something has the flag allow-oom, and nothing else does"
             )
         unknown = set(command.refusals) - set(script.errors)
         if unknown:

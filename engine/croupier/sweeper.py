@@ -68,14 +68,9 @@ class Sweeper:
         ]
 
     async def _leads(self) -> bool:
-        name, transport = keys.sweeper(self._partition), self._engine.transport
-        holder = await transport.call("SET", name, self._token, "NX", "PX", _LEASE_MS, "GET")
-        if holder is None:
-            return True
-        if holder != self._token.encode():
-            return False
-        await transport.call("PEXPIRE", name, _LEASE_MS)
-        return True
+        script = self._engine.scripts["sweeper.lead"]
+        arguments = script.argv(_LEASE_MS, self._token)
+        return await self._engine.transport.run(script, [keys.sweeper(self._partition)], arguments) == 1
 
 
 async def keep_sweeping(engine: Engine) -> None:

@@ -104,6 +104,15 @@ class Views:
             raise CroupierError("ECONOMY_NOT_FOUND", f"no economy {version!r} was ever in force here")
         return self.economy_of_canonical(version, data)
 
+    async def economy_in_log(self, version: str) -> CompiledEconomy:
+        """An economy that the head or an event names. Raises CroupierError NOT_READY, also where Redis has just lost it."""
+        try:
+            return await self.economy_of_version(version)
+        except CroupierError as error:
+            if error.code != "ECONOMY_NOT_FOUND":
+                raise
+            raise CroupierError("NOT_READY", retry_after_s=1) from error
+
     def economy_of_canonical(self, version: str, data: bytes) -> CompiledEconomy:
         """The economy of that version from its canonical form, remembered. Raises CroupierError NOT_READY."""
         if (known := self._economies.get(version)) is not None:
@@ -146,7 +155,7 @@ class Views:
         assert isinstance(server_time, list)
         seconds, microseconds = server_time
         self._server_time_was(int(seconds) * 1000 + int(microseconds) // 1000)
-        economy = await self.economy_of_version(head.economy)
+        economy = await self.economy_in_log(head.economy)
         return View(number, head.epoch, head.fence, head.installation, economy)
 
     async def _read_head(self, partition: int) -> Head | None:

@@ -6,6 +6,7 @@ from importlib import resources
 from typing import Final
 
 import asyncpg
+import structlog
 
 from croupier.engine import Engine
 from croupier.errors import CroupierError
@@ -14,10 +15,18 @@ from croupier.postgres import is_away
 from croupier.query import Sources
 from croupier.transport import BreakerState, Transport, TransportError
 
+log = structlog.get_logger(__name__)
+
 _OLDEST: Final = {"redis": (7, 0), "valkey": (7, 2)}
 """The first versions that know `#!lua`, which checks memory and keys before a script starts."""
 
 _CHECK_TIMEOUT_S: Final = 2.0
+
+_IN_STEP: Final = "min_slaves_good_slaves"
+_SET_MIN_REPLICAS: Final = (
+    "Redis has a replica, and acknowledges what no replica has: set min-replicas-to-write to at least 1, and "
+    "min-replicas-max-lag to the seconds that a failover may lose"
+)
 
 
 class CannotServe(Exception):
@@ -49,6 +58,22 @@ async def check_redis(transport: Transport) -> None:
             f"Redis would evict balances when its memory is full: its maxmemory-policy is {policy}, "
             "and must be noeviction (CONFIG SET maxmemory-policy noeviction)"
         )
+    if _may_lose_on_failover(await _replication_facts(transport)):
+        log.warning("a failover of Redis may lose any number of events", detail=_SET_MIN_REPLICAS)
+
+
+async def _replication_facts(transport: Transport) -> dict[str, str]:
+    info = await transport.call("INFO", "replication", timeout_s=_CHECK_TIMEOUT_S)
+    assert isinstance(info, bytes)
+    return dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+
+
+def _may_lose_on_failover(facts: dict[str, str]) -> bool:
+    """Whether it has replicas, and acknowledges writes that none of them has, however long that lasts.
+
+    A server that is told to wait for replicas, and how far they may lag, says how many are in step.
+    """
+    return int(facts["connected_slaves"]) > 0 and _IN_STEP not in facts
 
 
 ESSENTIAL: Final = frozenset({"redis", "partition"})
@@ -61,6 +86,7 @@ async def readiness(sources: Sources) -> dict[str, str]:
         "redis": _redis(sources.engine),
         "partition": _partition(sources.engine),
         "room": _room(sources.engine),
+        "replicas": _replicas(sources.engine),
     }
     if sources.postgres is not None:
         checks["postgres"] = _postgres(sources.postgres)
@@ -88,7 +114,9 @@ async def _outcome(check: Awaitable[None]) -> str:
 async def _redis(engine: Engine) -> None:
     if engine.transport.breaker.state is not BreakerState.CLOSED:
         raise CroupierError("NOT_READY", "cannot be reached: the circuit breaker is open")
-    await engine.transport.call("PING", timeout_s=_CHECK_TIMEOUT_S)
+    facts = await _replication_facts(engine.transport)
+    if facts.get(_IN_STEP) == "0":
+        raise CroupierError("NOT_READY", "refuses writes: no replica is in step (min-replicas-to-write)")
 
 
 async def _partition(engine: Engine) -> None:
@@ -96,6 +124,15 @@ async def _partition(engine: Engine) -> None:
     if head is None or not head.fence or head.identity != str(engine.transport.identity):
         raise CroupierError("NOT_READY", "not open for this Redis: is `croupier sync` running?")
     await engine.views.in_force(0)
+
+
+async def _replicas(engine: Engine) -> None:
+    try:
+        facts = await _replication_facts(engine.transport)
+    except TransportError:
+        return  # the check `redis` says so
+    if _may_lose_on_failover(facts):
+        raise CroupierError("NOT_READY", _SET_MIN_REPLICAS)
 
 
 async def _room(engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import TypeAlias
 
 import asyncpg
 
@@ -9,7 +10,7 @@ from croupier.partition import Head, close, read_head
 from croupier.scripts import Scripts
 from croupier_schemas import keys
 from croupier_schemas.events import Event, EventId
-from croupier_sync.batch import apply
+from croupier_sync.batch import Batch, work_out, work_out_ahead, write
 from croupier_sync.doorbell import Doorbell
 from croupier_sync.errors import Alarm, Superseded
 from croupier_sync.fanout import FanOut
@@ -20,6 +21,9 @@ from croupier_sync.position import Position, read_position
 from croupier_sync.projector import Projector
 from croupier_sync.server import Server
 from croupier_sync.status import Status, record
+
+# What follows the cursor, as `_read` has it, and the batch of it, where there was time to work that out.
+_Read: TypeAlias = tuple[list[Event] | None, Batch | None]
 
 
 class Follower:
@@ -47,7 +51,7 @@ class Follower:
         self._fan_out = FanOut(server, status.partition)
         self._since_trim = limits.trim_every
         self._next_heartbeat_s = 0.0  # at once
-        self._ahead: asyncio.Task[list[Event] | None] | None = None
+        self._ahead: asyncio.Task[_Read] | None = None
 
     async def follow(self, stop: asyncio.Event) -> None:
         """Return when `stop` is set, when the head is no longer this one, or when the connection to Redis is another.
@@ -66,16 +70,21 @@ class Follower:
             await doorbell.close()
 
     async def _follow(self, stop: asyncio.Event, position: Position, doorbell: Doorbell) -> None:
+        digest: bytes | None = None
         while not stop.is_set() and self._server.is_current:
             try:
-                events = await (self._ahead or self._read(position))
-                self._ahead = None
+                events, batch = await self._next(position)
                 if events is None:
                     return
-                if len(events) == self._limits.batch_max:  # there is more: read it while Postgres takes these
-                    self._ahead = asyncio.create_task(self._read(position.after(events)))
                 if events:
-                    position = await apply(self._connection, self._projector, position, events)
+                    batch = batch or await work_out(
+                        self._connection, self._projector, position, events, digest
+                    )
+                    digest = batch.digest
+                    # Where there is more, have it ready when this is written.
+                    if len(events) == self._limits.batch_max:
+                        self._ahead = asyncio.create_task(self._read_ahead(position.after(events), digest))
+                    position = await write(self._connection, self._projector, position, batch)
                     await self._tell(position)
                     await let_keys_expire(self._server, events, self._limits.kept_s)
                 await self._fan_out.publish(events)
@@ -88,6 +97,16 @@ class Follower:
                 await self._trim(len(events))
             if len(events) < self._limits.batch_max:
                 await doorbell.wait(position, stop, busy=bool(events))
+
+    async def _next(self, position: Position) -> _Read:
+        if self._ahead is None:
+            return await self._read(position), None
+        ahead, self._ahead = self._ahead, None
+        return await ahead
+
+    async def _read_ahead(self, position: Position, digest: bytes) -> _Read:
+        events = await self._read(position)
+        return events, await work_out_ahead(self._projector, events or [], digest)
 
     async def _tell(self, position: Position) -> None:
         """Say to all workers how far Postgres has come: commands may wait for that."""

@@ -12,7 +12,7 @@ class Limits:
     is done once only, after Postgres has its event.
     """
 
-    batch_max: int = 5_000
+    batch_max: int = 10_000
     outbox_kept: int = 10_000
     heartbeat_s: float = 1.0
     silence_max_s: float = 15.0

@@ -1,11 +1,11 @@
 """The mirror: the durable part of Redis in Postgres, from the after-images of events."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import asyncpg
 
-from croupier_schemas.events import Event
+from croupier_schemas.events import Event, EventId
 
 _DELETE = "DELETE FROM mirror WHERE partition = $1 AND key = ANY($2::text[])"
 _UPSERT = """
@@ -47,10 +47,10 @@ def fold(events: Iterable[Event]) -> Folded:
     )
 
 
-async def write(connection: asyncpg.Connection, events: Sequence[Event]) -> None:
-    """Bring the mirror to where the events, all of one partition and epoch, leave it."""
-    partition, epoch = events[0].id.partition, events[0].id.epoch
-    gone, images = fold(events)
+async def write(connection: asyncpg.Connection, first: EventId, folded: Folded) -> None:
+    """Bring the mirror to where the events, all of the first one's partition and epoch, leave it."""
+    partition, epoch = first.partition, first.epoch
+    gone, images = folded
     if gone:
         await connection.execute(_DELETE, partition, list(gone))
     if images:
@@ -60,6 +60,6 @@ async def write(connection: asyncpg.Connection, events: Sequence[Event]) -> None
             epoch,
             [key for key, _ in images],
             [field for _, field in images],
-            [image.value for image in images.values()],
-            [image.seq for image in images.values()],
+            [value for value, _ in images.values()],
+            [seq for _, seq in images.values()],
         )

@@ -7,12 +7,13 @@ from typing import Any
 import asyncpg
 
 from croupier.transport import Transport
-from croupier_schemas.events import Event, decode_entry
+from croupier_schemas.events import Event, EventId, decode_entry
 from croupier_sync.errors import Alarm
-from croupier_sync.position import Cursor, Position
+from croupier_sync.position import Position
 from croupier_sync.work import beside
 
 READ_TIMEOUT_S = 10.0
+_ENTRIES_PER_REPLY = 2_500
 
 _KEPT_FROM = """
 SELECT epoch, seq FROM events WHERE partition = $1 ORDER BY epoch DESC, seq DESC OFFSET $2 LIMIT 1
@@ -31,7 +32,7 @@ async def read_after(transport: Transport, stream: str, position: Position, coun
     """
     cursor = position.cursor
     start, count = (cursor.entry, count_max + 1) if cursor else ("-", count_max)
-    entries = await _entries(transport, "XRANGE", stream, start, "+", "COUNT", count)
+    entries = await _range(transport, stream, start, count)
     if cursor is not None and (not entries or entries[0][0] != cursor.entry.encode()):
         raise CursorMissing
     events = await beside(partial(_decode_all, position.partition), entries)
@@ -98,6 +99,19 @@ async def trim(
         )
 
 
+async def _range(transport: Transport, stream: str, start: str, count_max: int) -> list[Any]:
+    """So many entries, in parts: while Redis makes a reply, everybody else waits."""
+    entries: list[Any] = []
+    while len(entries) < count_max:
+        count = min(count_max - len(entries), _ENTRIES_PER_REPLY)
+        part = await _entries(transport, "XRANGE", stream, start, "+", "COUNT", count)
+        entries += part
+        if len(part) < count:
+            break
+        start = f"({part[-1][0].decode()}"
+    return entries
+
+
 async def _entries(transport: Transport, *command: str | int) -> list[Any]:
     reply = await transport.call(*command, timeout_s=READ_TIMEOUT_S)
     assert isinstance(reply, list)
@@ -132,14 +146,12 @@ def _require_first(events: list[Event], position: Position) -> None:
 
 def _of_one_epoch(events: list[Event], position: Position) -> list[Event]:
     """The events up to the end of the first one's epoch. Raises Alarm at a gap."""
-    before: Cursor | None = position.cursor
+    epoch, seq = position.cursor[:2] if position.cursor else (0, -1)
     for index, event in enumerate(events):
-        epoch, seq = event.id.epoch, event.id.seq
-        expected = 0 if before is None or epoch > before.epoch else before.seq + 1
-        if seq != expected:
-            after = f"{position.partition}-{before.entry}" if before else "the beginning"
+        if event.id.seq != (seq + 1 if event.id.epoch <= epoch else 0):
+            after = "the beginning" if seq < 0 else str(EventId(position.partition, epoch, seq))
             raise Alarm("gap", f"event {event.id} follows {after}: events between them are missing")
-        if index > 0 and epoch > events[0].id.epoch:
+        if index > 0 and event.id.epoch > epoch:
             return events[:index]
-        before = Cursor.at(event)
+        epoch, seq = event.id.epoch, event.id.seq
     return events

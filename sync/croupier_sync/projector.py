@@ -36,15 +36,17 @@ class _Failure(NamedTuple):
     error: Exception
 
 
-class _Placed(NamedTuple):
-    event: EventId
-    row: Row
+class Rows(NamedTuple):
+    """Rows of one type, and the event of each."""
+
+    rows: list[Row]
+    events: list[EventId]
 
 
 class Projected(NamedTuple):
     """What events mean: rows by their type, and the events that could not be projected."""
 
-    rows: dict[type, list[_Placed]]
+    rows: dict[type, Rows]
     failures: list[_Failure]
 
 
@@ -57,28 +59,31 @@ class Projector:
 
     async def prepare(self, connection: asyncpg.Connection, events: Sequence[Event]) -> None:
         """Have the economies at hand that the events were made under. Before the batch's transaction."""
-        for event in events:
-            if (canonical := canonical_economy(event)) is not None:
-                self._learn(event.header.economy, canonical)
-        needed = {event.header.economy for event in events if event.header.economy}
-        if missing := needed - self._economies.keys():
+        if missing := self._learn_from(events):
             for row in await connection.fetch(_ECONOMIES, [version.hex() for version in missing]):
                 self._learn(bytes.fromhex(row["version"]), row["canonical"])
 
+    def is_prepared(self, events: Sequence[Event]) -> bool:
+        """Whether these need nothing from Postgres before they are projected."""
+        return not self._learn_from(events)
+
     def project(self, events: Sequence[Event]) -> Projected:
-        """The rows of these events, after `prepare`. May be called in any thread."""
+        """The rows of these events, which must be prepared. May be called in any thread."""
         failures: list[_Failure] = []
-        rows: dict[type, list[_Placed]] = {}
+        by_type: dict[type, Rows] = {}
         for event in events:
             project = PROJECTIONS.get(event.header.type)
             if project is None:
                 continue
             try:
                 for row in project(event, self._economies):
-                    rows.setdefault(type(row), []).append(_Placed(event.id, row))
+                    if (placed := by_type.get(type(row))) is None:
+                        placed = by_type[type(row)] = Rows([], [])
+                    placed.rows.append(row)
+                    placed.events.append(event.id)
             except Exception as error:  # whatever is wrong with it, only this event is affected
                 failures.append(_Failure(event.id, event.header.type, error))
-        return Projected(rows, failures)
+        return Projected(by_type, failures)
 
     async def write(self, connection: asyncpg.Connection, projected: Projected, *, carefully: bool) -> None:
         """Write the rows, in the batch's transaction.
@@ -91,7 +96,7 @@ class Projector:
             if carefully:
                 failures += await self._write_table(connection, kind, placed)
             else:
-                await TABLES[kind].write(connection, [row for _, row in placed])
+                await TABLES[kind].write(connection, placed.rows)
         if failures:
             await self._bury(connection, failures)
 
@@ -108,6 +113,13 @@ class Projector:
             if projection in (event.header.type, TABLES[kind].name):
                 await TABLES[kind].write(connection, missing)
 
+    def _learn_from(self, events: Sequence[Event]) -> set[bytes]:
+        """Learn the economies that these events bring. Returns the others that they were made under."""
+        for event in events:
+            if (canonical := canonical_economy(event)) is not None:
+                self._learn(event.header.economy, canonical)
+        return {event.header.economy for event in events if event.header.economy} - self._economies.keys()
+
     def _learn(self, version: bytes, canonical: bytes) -> None:
         if version in self._economies:
             return
@@ -116,14 +128,12 @@ class Projector:
         except EconomyError as error:
             log.error("economy cannot be read", version=version.hex(), error=str(error))
 
-    async def _write_table(
-        self, connection: asyncpg.Connection, kind: type, placed: list[_Placed]
-    ) -> list[_Failure]:
+    async def _write_table(self, connection: asyncpg.Connection, kind: type, placed: Rows) -> list[_Failure]:
         """One table, and where it refuses, event by event."""
         failures: list[_Failure] = []
         with suppress(*TABLE_REFUSES):
             async with connection.transaction():
-                await TABLES[kind].write(connection, [row for _, row in placed])
+                await TABLES[kind].write(connection, placed.rows)
                 return failures
         for event, rows in _by_event(placed):
             try:
@@ -152,8 +162,8 @@ def error_text(error: Exception) -> str:
     return repr(error)[:_ERROR_LENGTH_MAX].replace("\0", "\\0")
 
 
-def _by_event(placed: Iterable[_Placed]) -> Iterable[tuple[EventId, list[Row]]]:
+def _by_event(placed: Rows) -> Iterable[tuple[EventId, list[Row]]]:
     groups: dict[EventId, list[Row]] = {}
-    for event, row in placed:
+    for row, event in zip(*placed, strict=True):
         groups.setdefault(event, []).append(row)
     return groups.items()

@@ -8,49 +8,59 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from croupier_schemas.events import EventId
-from tests.chaos.faults import Cut
+from croupier.event_log import event_of_row
+from croupier_schemas.events import Event, EventId
+from tests.chaos.faults import Loss
 from tests.chaos.load import Answer, Client, Request
 
 AT_ONCE: Final = 16
 TRIES: Final = 20
 _PAUSE_S: Final = 0.25
-_IN_FLIGHT_S: Final = 0.5
-"""Replies that Valkey gave before it was killed reach their players later than that, but not much."""
-
-Log = dict[EventId, tuple[int, str]]
-"""Player and idempotency key of each event in Postgres."""
-
-_EVENTS = "SELECT partition, epoch, seq, uid, idempotency_key FROM events ORDER BY partition, epoch, seq"
+_IN_FLIGHT_S: Final = 5.0
+"""Replies that Valkey gave before it was killed reach their players later than that, on a machine with much to do."""
 
 
-class Lost(NamedTuple):
-    """Answers of fast mode whose event is gone."""
+class Logged(NamedTuple):
+    """Of an event: its player, idempotency key and attempt."""
 
-    answers: list[Answer]
-
-    @property
-    def epochs(self) -> set[tuple[int, int]]:
-        """Partition and epoch of each tail that was lost."""
-        return {(event.partition, event.epoch) for answer in self.answers if (event := answer.event)}
-
-    def oldest_s(self, cuts: Sequence[Cut]) -> float:
-        """How long before the truncation the first of them was answered, in seconds; 0 where none was lost."""
-        ages = [
-            min(
-                (cut.at_s - answer.at_s for cut in cuts if cut.at_s + _IN_FLIGHT_S > answer.at_s), default=0.0
-            )
-            for answer in self.answers
-        ]
-        return max([0.0, *ages])
+    uid: int
+    key: str
+    op_id: str
 
 
-async def read_log(connection: asyncpg.Connection) -> Log:
+Log = dict[EventId, Logged]
+"""All events in Postgres."""
+
+_EVENTS = """
+SELECT partition, epoch, seq, ts_ms, created, type, uid, tier, op_id, idempotency_key, request_hash, economy, rules,
+  terms, result, changes
+FROM events ORDER BY partition, epoch, seq
+"""
+
+
+class Tail(NamedTuple):
+    """Answers of fast mode whose event is gone, that fit a loss. Ages are seconds before the server was gone.
+
+    `oldest_s` is that of the first one; a negative one was answered by an older server after a return to it.
+    """
+
+    loss: Loss
+    answers: int
+    oldest_s: float
+    newest_s: float
+
+
+async def read_events(connection: asyncpg.Connection) -> list[Event]:
     """All events in Postgres, in their order."""
     rows = await connection.fetch(_EVENTS)
+    return [event_of_row(EventId(row["partition"], row["epoch"], row["seq"]), row) for row in rows]
+
+
+def log_of(events: Iterable[Event]) -> Log:
+    """What the checks need of them."""
     return {
-        EventId(row["partition"], row["epoch"], row["seq"]): (row["uid"], row["idempotency_key"])
-        for row in rows
+        event.id: Logged(event.header.uid, event.header.idempotency_key, event.header.op_id.hex())
+        for event in events
     }
 
 
@@ -65,15 +75,23 @@ def gapless(log: Log) -> list[str]:
 
 
 def once_per_key(log: Log) -> list[str]:
-    """No key has two events."""
-    counted = Counter(owner for owner in log.values() if owner[1])
-    return [f"player {uid}, key {key}: {count} events" for (uid, key), count in counted.items() if count > 1]
+    """No key has two events, and no attempt."""
+    players = [each for each in log.values() if each.uid]
+    keys = Counter((each.uid, each.key) for each in players if each.key)
+    attempts = Counter(each.op_id for each in players)
+    found = [f"player {uid}, key {key}: {count} events" for (uid, key), count in keys.items() if count > 1]
+    return found + [f"attempt {op_id}: {count} events" for op_id, count in attempts.items() if count > 1]
 
 
 def held(log: Log, answer: Answer) -> bool:
     """Whether Postgres has the event of a reply, and it is this request's."""
     assert answer.event is not None
-    return log.get(answer.event) == (answer.request.uid, answer.request.logged_key)
+    logged = log.get(answer.event)
+    return (
+        logged is not None
+        and (logged.uid, logged.key) == (answer.request.uid, answer.request.logged_key)
+        and (answer.replayed or logged.op_id == answer.op_id)
+    )
 
 
 def with_events(answers: Iterable[Answer]) -> list[Answer]:
@@ -90,27 +108,43 @@ def strict_held(log: Log, answers: Sequence[Answer]) -> list[str]:
     ]
 
 
-def lost_tails(log: Log, answers: Sequence[Answer], cuts: Sequence[Cut]) -> tuple[Lost, list[str]]:
-    """What fast mode has lost. Each loss is the end of an epoch, and there are no more of them than truncations."""
-    lost = Lost([answer for answer in with_events(answers) if not answer.strict and not held(log, answer)])
+def lost_tails(log: Log, answers: Sequence[Answer], losses: Sequence[Loss]) -> tuple[list[Tail], list[str]]:
+    """What fast mode has lost: the ends of epochs, no more of them than losses, answered while that was to be lost."""
+    lost = [answer for answer in with_events(answers) if not answer.strict and not held(log, answer)]
     ends: dict[tuple[int, int], int] = defaultdict(lambda: -1)
     for event in log:
         place = event.partition, event.epoch
         ends[place] = max(ends[place], event.seq)
-    found = []
-    for answer in lost.answers:
+    found, epochs = [], set()
+    ages: dict[Loss, list[float]] = defaultdict(list)
+    for answer in lost:
         gone = answer.event
         assert gone is not None
+        epochs.add((gone.partition, gone.epoch))
         if gone.seq <= ends[gone.partition, gone.epoch]:
             found.append(f"lost, though a later event of its epoch is not: {_name(answer)}")
-    if len(lost.epochs) > len(cuts):
-        found.append(f"{len(lost.epochs)} tails were lost in {len(cuts)} truncations: {sorted(lost.epochs)}")
-    return lost, found
+        fitting = [
+            each for each in losses if each.since_s <= answer.at_s <= each.until_s + _IN_FLIGHT_S
+        ]  # fmt: skip
+        if not fitting:
+            found.append(f"lost, though nothing had gone that was written then: {_name(answer)}")
+            continue
+        loss = min(fitting, key=lambda each: (each.at_s < answer.at_s, abs(each.at_s - answer.at_s)))
+        ages[loss].append(loss.at_s - answer.at_s)
+    if len(epochs) > len(losses):
+        found.append(f"{len(epochs)} tails were lost in {len(losses)} losses: {sorted(epochs)}")
+    tails = [Tail(loss, len(each), max(each), min(each)) for loss, each in ages.items()]
+    return tails, found
 
 
-def in_order(answers: Sequence[Answer]) -> list[str]:
-    """Who was answered before another one asked stands before that one in the log."""
-    firsts = [answer for answer in with_events(answers) if not answer.replayed]
+def all_held(log: Log, answers: Sequence[Answer]) -> list[str]:
+    """Where nothing was broken, every event of a reply is in Postgres."""
+    return [f"not in Postgres: {_name(each)}" for each in with_events(answers) if not held(log, each)]
+
+
+def in_order(log: Log, answers: Sequence[Answer]) -> list[str]:
+    """Who was answered before another one asked stands before that one in the log, if both stand there."""
+    firsts = [answer for answer in with_events(answers) if not answer.replayed and held(log, answer)]
     steps = sorted(
         [(answer.asked, False, answer) for answer in firsts]
         + [(answer.answered, True, answer) for answer in firsts],
@@ -139,10 +173,11 @@ async def asked_again(log: Log, answers: Sequence[Answer], client: Client) -> tu
     """
     by_request: dict[tuple[int, str], list[Answer]] = defaultdict(list)
     for answer in answers:
-        by_request[answer.request.uid, answer.request.logged_key].append(answer)
+        if answer.request.logged_key:
+            by_request[answer.request.uid, answer.request.logged_key].append(answer)
     found: list[str] = []
     tally: Counter[str] = Counter()
-    standing = set(log.values())
+    standing = {(each.uid, each.key) for each in log.values()}
     left = iter(by_request.items())
 
     async def ask() -> None:
@@ -166,7 +201,7 @@ async def _judge(
             found.append(f"another reply when asked again: {_name(again)}, first {sorted(replies)}")
         return "same reply" if replies else "applied, and told when asked again"
     if not again.ok or again.event is None:
-        return "refused when asked again"
+        return "refused, or nothing to do, when asked again"
     twice = await _until_answered(client, again.request)
     if not twice.replayed or twice.data != again.data:
         found.append(f"a second effect when asked twice again: {_name(twice)}")

@@ -148,6 +148,16 @@ async def test_given_a_head_whose_fence_is_not_its_own_when_pulled_then_nothing_
     assert error.code == "NOT_READY"
 
 
+async def test_given_an_economy_lost_after_the_head_was_read_when_pulled_then_it_may_be_tried_again(
+    world: World,
+) -> None:
+    await world.transport.call("DEL", keys.economy(P, (await world.head()).economy))
+
+    error = await world.refused(world.pull(1, engine=await world.another_engine()))
+
+    assert error.code == "NOT_READY"
+
+
 async def test_given_200_pulls_in_flight_when_economies_are_pushed_then_each_receipt_names_the_table_it_used(
     open_world: OpenWorld,
 ) -> None:

@@ -38,7 +38,7 @@ async def test_given_a_server_with_all_it_needs_when_asked_then_ready(client: Cl
 
     assert (reply.status, reply.json["checks"]) == (
         200,
-        {"redis": "ok", "partition": "ok", "room": "ok"},
+        {"redis": "ok", "partition": "ok", "room": "ok", "replicas": "ok"},
     )
 
 

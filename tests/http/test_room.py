@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from croupier.transport import Transport
+from croupier_schemas import keys
 from croupier_sync.migrations import migrate
 from tests.http.support import PULL, Client, assert_is_error, running, settings_for, token, until
 from tests.sync.support import Casino
@@ -103,28 +104,79 @@ async def test_given_postgres_too_far_behind_when_players_go_on_then_only_ends_a
 
 
 @contextlib.contextmanager
-def nearly_full(redis_url: str) -> Iterator[None]:
-    """Redis uses 95 % of what it may."""
+def filled(redis_url: str, percent: int) -> Iterator[None]:
+    """Redis uses so much of what it may: of enough megabytes that the buffers of a few connections do not count."""
     with redis.Redis.from_url(redis_url) as client:
-        client.config_set("maxmemory", int(client.info("memory")["used_memory"] / 0.95))
+        # Not sent: a client's buffer counts too, and would be gone again after the measurement.
+        client.setrange("filler", 20_000_000, "x")
+        client.config_set("maxmemory", client.info("memory")["used_memory"] * 100 // percent)
         try:
             yield
         finally:
             client.config_set("maxmemory", 0)
+            client.delete("filler")
 
 
-async def test_given_a_redis_nearly_full_when_players_go_on_then_only_ends_are_taken_until_there_is_memory(
-    casino: Casino,
+@pytest.mark.parametrize("percent", [95, 105])
+async def test_given_a_redis_nearly_or_over_full_when_players_go_on_then_only_ends_are_taken_until_there_is_memory(
+    casino: Casino, percent: int
 ) -> None:
     settings = settings_for(casino.redis_url, database_url=casino.database_url, **UNLIMITED)
     async with running(settings) as client:
         bet, session = await begin(client)
-        with nearly_full(casino.redis_url):
+        with filled(casino.redis_url, percent):
             await until_full(client, True)
-            assert 0.9 < await gauge(client, "redis_memory_used_ratio") < 1
+            assert percent - 2 < 100 * await gauge(client, "redis_memory_used_ratio") < percent + 2
             await require_only_ends_go_on(client, bet, session)
         await until_full(client, False)
         assert (await client.post(PULL, bearer=token(7))).status == 200
+
+
+async def test_given_a_redis_over_full_when_a_round_ends_then_the_sweeper_settles_it(casino: Casino) -> None:
+    settings = settings_for(casino.redis_url, database_url=casino.database_url, **UNLIMITED)
+    async with running(settings) as client:
+        # Some seconds, so that it is not over before there is no memory.
+        bet = await client.post(BET, {"bet_amount": 100, "auto_cashout": 1.2})
+        assert bet.status == 200
+        with filled(casino.redis_url, 105):
+
+            async def is_settled() -> bool:
+                return not (await client.get("/api/games/crash/debug/current")).json["available"]
+
+            await until(is_settled, "the sweeper to settle the round")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_given_a_redis_over_full_when_it_is_back_then_it_is_opened_or_healed_all_the_same(
+    casino: Casino, lost: bool
+) -> None:
+    async with casino.daemon():
+        await casino.pull(1)
+        await casino.pull(2)
+        await casino.until_caught_up()
+    if lost:
+        last = (await casino.log())[-1]
+        await casino.transport.call("XDEL", await casino.stream(), last.id.entry)
+        await casino.transport.call("DEL", keys.player(0, 2))
+    await casino.pretend_restart()
+
+    with filled(casino.redis_url, 105):
+        async with casino.daemon():
+            assert (await casino.until_open()).epoch > 1
+            await casino.until_caught_up()
+            await casino.require_mirror()
+
+
+async def test_given_no_postgres_and_a_redis_over_full_when_a_strict_round_ends_then_it_is_not_said_to_be_on_disk(
+    redis_url: str,
+) -> None:
+    async with running(settings_for(redis_url, crash_db_strict=True, **UNLIMITED)) as client:
+        bet = (await client.post(BET, {"bet_amount": 100})).json
+        body = {"game_id": bet["game_id"]}
+        with filled(redis_url, 105):
+            assert_is_error(await client.post(CASHOUT, body, key="out"), 503, "DURABILITY_TIMEOUT")
+        again = await client.post(CASHOUT, body, key="out")
+        assert (again.status, again.headers["Idempotent-Replayed"]) == (200, "true")
 
 
 async def test_given_a_postgres_that_goes_away_when_it_was_heard_before_then_what_it_lacks_is_still_counted(

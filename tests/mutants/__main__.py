@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.mutants.catalogue import MUTATIONS
+from tests.mutants.histories import table
 from tests.mutants.mutation import ROOT, Mutation
 from tests.mutants.trial import Verdict, attempt, copied, end_of, run_tests
 
@@ -19,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 where every mutation was caught, 1 where one was not, 2 for a name that none has."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--list", action="store_true", help="name the mutations, and what each stands for")
+    parser.add_argument("--histories", action="store_true", help="which mutations stand for which history")
     parser.add_argument(
         "--only", action="append", metavar="NAME", default=[], help="may be given several times"
     )
@@ -33,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         for mutation in chosen:
             print(f"{mutation.name}\n    {mutation.history}\n    {mutation.file}")
+        return 0
+    if options.histories:
+        print("\n".join(table()))
         return 0
     started_s = time.monotonic()
     if trouble := unmutated_fails(ROOT, chosen):

@@ -1,6 +1,6 @@
 """All mutations."""
 
-from tests.mutants import commands, following, healing, lookups, strict
+from tests.mutants import commands, following, healing, lookups, strict, verifying
 from tests.mutants.mutation import Mutation
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -9,4 +9,5 @@ MUTATIONS: tuple[Mutation, ...] = (
     *healing.MUTATIONS,
     *lookups.MUTATIONS,
     *commands.MUTATIONS,
+    *verifying.MUTATIONS,
 )

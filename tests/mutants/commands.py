@@ -5,6 +5,7 @@ from tests.mutants.mutation import Mutation
 _INCLUDE = "lua/croupier_lua/include"
 _FENCE = ("tests/commands/test_gacha_pull_fence.py",)
 _KEYS = ("tests/commands/test_gacha_pull_idempotency.py",)
+_ROOM = ("tests/http/test_room.py",)
 _LIMITS = ("tests/commands/test_rate_limit.py",)
 
 MUTATIONS = (
@@ -108,6 +109,24 @@ MUTATIONS = (
         "",
         ("tests/commands/test_crash_bet.py",),
         "an_open_bet_when_another_one_is_placed",
+    ),
+    Mutation(
+        "cash-out-refused-for-want-of-memory",
+        "Redis is full, and refuses the cash-out of a player who then loses the bet",
+        "engine/croupier/scripts.py",
+        """flags = f" flags={','.join(own.flags)}" if own.flags else \"\"""",
+        'flags = ""',
+        _ROOM,
+        "nearly_or_over_full",
+    ),
+    Mutation(
+        "sweeper-stops-for-want-of-memory",
+        "Redis is full, no worker gets the lease, and rounds that are over are settled by nobody",
+        "lua/croupier_lua/sweeper/lead.lua",
+        "-- @flag  allow-oom\n",
+        "",
+        _ROOM,
+        "the_sweeper_settles_it",
     ),
     Mutation(
         "rate-limit-off-by-one",

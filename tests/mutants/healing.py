@@ -19,13 +19,22 @@ MUTATIONS = (
         "a_healer_that_slept",
     ),
     Mutation(
-        "epoch-of-another-server-opened",
-        "an epoch that was taken for one server is opened on another one, and its numbers are used twice",
+        "seq-reused-after-a-b-a",
+        "A -> B -> A: the epoch that was taken for one server is opened on the other, and its numbers are used twice",
         "sync/croupier_sync/position.py",
         "if self.taken_identity == identity and self.taken_epoch >",
         "if self.taken_epoch >",
         _OPENED,
         "taken_for_a_server_that_is_gone",
+    ),
+    Mutation(
+        "new-replication-id-not-noticed",
+        "a master gets its first replica and with it another identity, and the daemon goes on under the old one",
+        "sync/croupier_sync/server.py",
+        ' or replication["master_replid"] != self._master_replid:',
+        ":",
+        ("tests/sync/test_first_replica.py",),
+        "the_first_replica_comes",
     ),
     Mutation(
         "fence-without-epoch",
@@ -82,8 +91,8 @@ MUTATIONS = (
         "no_pool_is_filled_again",
     ),
     Mutation(
-        "pools-left-out-of-a-rebuild",
-        "an emptied Redis is made from Postgres without its pools",
+        "pool-seeded-anew-after-a-rebuild",
+        "an emptied Redis is made from Postgres without its pools, which then begin at their first stock again",
         "sync/croupier_sync/rebuild.py",
         'return writes + [["HSET", key, field, value] for key, field, value in entries if field]',
         "return writes",
@@ -109,7 +118,7 @@ MUTATIONS = (
         "an_economy_put_in_force_on_a_fork",
     ),
     Mutation(
-        "pool-seeded-anew",
+        "pool-seeded-anew-by-a-push",
         "an economy is pushed, and a pool that players have drawn from is full again",
         "lua/croupier_lua/economy/push.lua",
         "if call('HEXISTS', pool, rarity) == 0 then",
@@ -163,7 +172,7 @@ MUTATIONS = (
         "an_outbox_that_was_trimmed",
     ),
     Mutation(
-        "nonces-drawn-again",
+        "nonces-drawn-again-after-a-lost-tail",
         "the end of the log was lost, and players draw again with nonces whose results they have seen",
         "engine/croupier/fairness/nonce.py",
         "    return (epoch - 1) * EPOCH_SPAN\n",

@@ -5,12 +5,13 @@ from tests.mutants.mutation import Mutation
 _OPS = "engine/croupier/ops.py"
 _CLIENT = "engine/croupier/transport/client.py"
 _ASKED = ("tests/sync/test_ops.py",)
+_SEALED = ("tests/sync/test_ops_sealed.py",)
 _ON_ITS_WAY = ("tests/commands/test_ops.py",)
 _REPEATS = ("tests/transport/test_repeats.py",)
 
 MUTATIONS = (
     Mutation(
-        "late-script-runs",
+        "not-applied-said-of-a-call-in-a-socket",
         "a call lies in a socket, 'not applied' is said of it, and then it runs",
         "lua/croupier_lua/include/gate.lua",
         "if now_ms > not_after_ms then",
@@ -64,6 +65,33 @@ MUTATIONS = (
         "return event.id.epoch == cursor[0]",
         _ASKED,
         "an_outbox_that_does_not_fit_postgres",
+    ),
+    Mutation(
+        "not-applied-said-in-an-open-epoch",
+        "a call lies in a socket, its epoch goes on, and 'not applied' is said as if the epoch were sealed",
+        _OPS,
+        'if epoch is not None and row["taken_epoch"] > epoch:',
+        'if epoch is not None and row["taken_epoch"] >= epoch:',
+        _SEALED,
+        "a_call_still_in_a_socket",
+    ),
+    Mutation(
+        "not-applied-shown-by-an-event-too-early",
+        "the log goes on after an attempt was made, and 'not applied' is said while it may still run",
+        _OPS,
+        'row["log_ms"] > made_ms(op_id) + OP_LIFETIME_MS',
+        'row["log_ms"] > made_ms(op_id)',
+        _SEALED,
+        "redis_is_away_and_a_log",
+    ),
+    Mutation(
+        "not-applied-said-of-what-an-adoption-left-out",
+        "an attempt's event is one of those that an adoption lost, and 'not applied' is said of it",
+        _OPS,
+        'return row["gap_ms"] is not None and made_ms(op_id) - OP_LIFETIME_MS <= row["gap_ms"]',
+        "return False",
+        _SEALED,
+        "an_adoption_left_out",
     ),
     Mutation(
         "blind-retry",

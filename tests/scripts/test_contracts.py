@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from croupier.scripts import ScriptError
+from croupier.contracts import ScriptError
 from tests.scripts.conftest import Tree
 
 BODY = "return {'OK'}\n"
@@ -36,6 +36,7 @@ def refusal(tree: Tree, draw: str, **includes: str) -> str:
         ("-- @arg 1st int", "@arg needs a name in lower case and what it stands for"),
         ("-- @emits", "@emits needs a name"),
         ("-- @error", "@error needs a name"),
+        ("-- @flag fast", "no flag 'fast'; there are allow-oom"),
     ],
 )
 def test_given_a_wrong_directive_when_the_script_is_read_then_the_error_names_file_and_line(
@@ -161,6 +162,16 @@ def test_given_stages_and_includes_when_read_then_keys_and_arguments_come_in_the
     text = script.source.decode()
     assert text.startswith("#!lua\n")
     assert text.index("local function f()") < text.index("local y = 1") < text.index("return {'OK'}")
+
+
+@pytest.mark.parametrize(
+    ("flag", "first"), [("", "#!lua\n"), ("-- @flag allow-oom\n", "#!lua flags=allow-oom\n")]
+)
+def test_given_a_flag_when_read_then_the_server_is_told_it(tree: Tree, flag: str, first: str) -> None:
+    script = tree(f"-- Draws.\n{flag}{BODY}")["game.draw"]
+
+    assert script.source.decode().startswith(first)
+    assert script.flags == frozenset(flag.split()[2:])
 
 
 def test_given_an_include_that_two_others_need_when_read_then_it_is_pasted_once(tree: Tree) -> None:

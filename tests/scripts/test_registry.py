@@ -7,7 +7,8 @@ import pytest
 
 import croupier_lua
 from croupier import registry
-from croupier.scripts import ScriptError, Scripts
+from croupier.contracts import ScriptError
+from croupier.scripts import Scripts
 
 
 def edited(tmp_path: Path, file: str, old: str, new: str) -> Scripts:
@@ -36,6 +37,18 @@ def test_given_the_real_scripts_when_compared_then_they_fit() -> None:
         ("gacha/pull.lua", "-- @arg   cost            int", "--", "cost"),
         ("gacha/pull.lua", "-- @error DAILY_GACHA_LIMIT used\n", "", "DAILY_GACHA_LIMIT"),
         ("fairness/rotate.lua", "-- @stage gate\n", "", "gate, player and commit"),
+        (
+            "crash/settle.lua",
+            "-- @flag  allow-oom\n",
+            "",
+            "crash.settle: what ends something has the flag allow-oom",
+        ),
+        (
+            "slot/spin.lua",
+            "-- @emits slot.spun\n",
+            "-- @emits slot.spun\n-- @flag allow-oom\n",
+            "slot.spin: what ends",
+        ),
         ("include/gate.lua", "-- @arg not_after_ms ", "-- @arg deadline_ms ", "not_after_ms"),
     ],
 )

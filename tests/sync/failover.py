@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import redis
 
@@ -49,14 +50,29 @@ def _offset(client: redis.Redis) -> int:
 
 
 @contextmanager
-def started_pair(directory: Path, database_url: str) -> Iterator[Pair]:
-    """Both servers, in step."""
+def started_master(directory: Path, *settings: str) -> Iterator[Valkey]:
+    """A server with a port, so that others can follow it. `settings` are further arguments of it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
+    with Valkey.start(directory, port=port, extra=settings) as server:
+        yield server
+
+
+@contextmanager
+def started_replica(directory: Path, master: Valkey) -> Iterator[Valkey]:
+    """A server that follows the other one."""
+    port = str(urlsplit(master.url).port)
+    with Valkey.start(directory, extra=("--replicaof", "127.0.0.1", port)) as server:
+        yield server
+
+
+@contextmanager
+def started_pair(directory: Path, database_url: str) -> Iterator[Pair]:
+    """Both servers, in step."""
     with (
-        Valkey.start(directory / "first", port=port) as first,
-        Valkey.start(directory / "second", extra=("--replicaof", "127.0.0.1", str(port))) as second,
+        started_master(directory / "first") as first,
+        started_replica(directory / "second", first) as second,
     ):
         pair = Pair(first, second, database_url)
         # A master gets another replication id with its first replica: not later, in the middle of a test.

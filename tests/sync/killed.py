@@ -17,8 +17,10 @@ import asyncpg
 
 from croupier.transport import Transport
 from croupier_schemas.events import Event, EventId, decode_entry
+from croupier_sync import healing
+from croupier_sync.daemon import PartitionSync
 from croupier_sync.limits import Limits
-from tests.sync.support import PARTITION, Casino
+from tests.sync.support import PARTITION, Casino, generous_economy
 
 # Small, so that a few events are several batches, the last of them full, and trimming has something to do.
 # Heartbeats come with time and would be steps: there is only the first one.
@@ -35,13 +37,17 @@ When = Literal["before", "sent"]
 
 
 class Case(NamedTuple):
-    """Servers, where the log is collected, and the step to be killed at: before it, or once its request is sent."""
+    """Servers, where the log is collected, and the step to be killed at: before it, or once its request is sent.
+
+    With more than `missing_max` events missing, a healer writes all keys anew.
+    """
 
     redis_url: str
     database_url: str
     captured: Path
     step: int = -1
     when: When = "before"
+    missing_max: int = healing.MISSING_MAX
 
 
 class Steps:
@@ -97,6 +103,26 @@ class Steps:
 def main(case: Case) -> None:
     """The process: first opening, pulls, reopening with pulls to drain, pulls, trimming; then a clean stop."""
     asyncio.run(_play(case))
+
+
+def heal(case: Case) -> None:
+    """The process: a daemon that finds Redis other than Postgres, and goes on until it follows."""
+    asyncio.run(_heal(case))
+
+
+async def _heal(case: Case) -> None:
+    Steps(case).install()
+    healing.MISSING_MAX = case.missing_max  # type: ignore[misc]
+    transport = Transport(case.redis_url)
+    await transport.open()
+    sync = PartitionSync(transport, case.database_url, PARTITION, generous_economy(), LIMITS)
+    stop = asyncio.Event()
+    running = asyncio.create_task(sync.run(stop))
+    while sync.status.state != "following":
+        await asyncio.sleep(0.002)
+    stop.set()
+    await running
+    await transport.close()
 
 
 async def _play(case: Case) -> None:

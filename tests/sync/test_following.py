@@ -11,7 +11,9 @@ from croupier.economy import canonical
 from croupier.economy import version as economy_version
 from croupier.errors import CroupierError
 from croupier_schemas.events import EventId
-from croupier_sync.batch import apply
+from croupier_sync import outbox
+from croupier_sync.batch import apply, work_out, work_out_ahead
+from croupier_sync.digests import chained
 from croupier_sync.errors import Superseded
 from croupier_sync.limits import Limits
 from croupier_sync.outbox import read_after
@@ -78,6 +80,44 @@ async def test_given_batches_of_every_small_size_when_followed_then_none_is_lost
             await casino.until_caught_up()
     await casino.require_events_are(await casino.log())
     await casino.require_mirror()
+
+
+async def test_given_a_backlog_of_many_batches_read_in_parts_when_followed_then_the_chain_of_digests_spans_them(
+    casino: Casino, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with casino.daemon():
+        await casino.until_open()
+        await casino.until_caught_up()
+    await _play(casino, 40)
+    monkeypatch.setattr(outbox, "_ENTRIES_PER_REPLY", 3)
+    async with casino.daemon(Limits(batch_max=7)) as sync:
+        await casino.until_caught_up()
+        assert sync.projector.failures == 0
+    log = await casino.log()
+    await casino.require_events_are(log)
+    await casino.require_mirror()
+    digests = await casino.connection.fetch("SELECT digest FROM events ORDER BY epoch, seq")
+    assert [row["digest"] for row in digests] == [row[-1] for row in chained(b"", log)]
+
+
+async def test_given_events_of_an_economy_that_only_postgres_has_when_worked_out_ahead_then_it_waits_for_its_turn(
+    casino: Casino,
+) -> None:
+    async with casino.daemon():
+        await casino.until_open()
+        await casino.until_caught_up()
+    await _play(casino, 10)
+    position = await read_position(casino.connection, PARTITION)
+    events = await read_after(casino.transport, await casino.stream(), position, 100)
+    anew = Projector()
+
+    assert await work_out_ahead(anew, events, b"") is None
+
+    in_turn = await work_out(casino.connection, anew, position, events)
+    digest = in_turn.rows[0][-1]
+    assert await work_out_ahead(anew, events[1:], digest) == await work_out(
+        casino.connection, anew, position.after(events[:1]), events[1:], digest
+    )
 
 
 async def test_given_an_economy_pushed_among_pulls_when_followed_then_each_pull_has_the_items_of_its_own(
@@ -148,6 +188,8 @@ async def test_given_nobody_who_follows_when_trimming_is_due_then_nothing_beyond
         await casino.until_caught_up()
     assert [each.seq for each in await _ids(casino)] == list(range(log[-1].id.seq + 1))
     await casino.require_mirror()
+    head = await casino.head()
+    assert head is not None and head.epoch == log[-1].id.epoch  # no alarm has stopped it meanwhile
 
 
 async def test_given_several_daemons_under_load_when_the_working_one_stops_then_another_goes_on(

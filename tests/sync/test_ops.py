@@ -1,6 +1,5 @@
 """What became of an attempt, where Postgres takes what the outbox holds: nothing slips through between the two."""
 
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -12,17 +11,15 @@ from croupier import ops
 from croupier.command import Caller
 from croupier.gacha.pull import PULL
 from croupier.op_id import OpIds
-from croupier.ops import OP
 from croupier.query import Sources
 from croupier.transport import Transport
 from croupier_schemas.gacha import GachaPull
-from croupier_schemas.ops import OpQuery, OpReply
 from croupier_sync.limits import Limits
 from croupier_sync.position import read_position, take_epoch
 from croupier_sync.push import push
+from tests.sync.asked import ME, ask, new_op, pull
 from tests.sync.support import OTHER_SERVER, PARTITION, Casino, generous_economy, until
 
-ME = 1
 TRIM_AT_ONCE = Limits(outbox_kept=1)
 
 
@@ -36,25 +33,13 @@ def time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
 async def played(casino: Casino) -> Casino:
     """A casino whose events so far are in Postgres; no daemon runs."""
     await casino.have_played()
+    await age(casino)
     return casino
 
 
-async def pull(casino: Casino) -> bytes:
-    """A pull; the id of the attempt."""
-    op_id = new_op(casino)
-    await casino.engine.execute(PULL, Caller(ME, "VIP", "user", op_id), GachaPull(1, "standard", False))
-    return op_id
-
-
-def new_op(casino: Casino) -> bytes:
-    return OpIds(casino.engine.now_ms).new()
-
-
-async def ask(sources: Sources, op_id: bytes) -> OpReply:
-    reply: OpReply = await OP.answer(
-        sources, Caller(ME, "VIP", "user", secrets.token_bytes(16)), OpQuery(op_id.hex())
-    )
-    return reply
+async def age(casino: Casino) -> None:
+    """The last event in Postgres is from long ago, so that its time shows nothing."""
+    await casino.connection.execute("UPDATE partitions SET ts_ms = 0")
 
 
 async def follow(casino: Casino, limits: Limits = TRIM_AT_ONCE) -> None:
@@ -117,6 +102,7 @@ async def test_given_the_daemon_takes_and_trims_between_two_looks_when_asked_the
 
     async def taken() -> None:
         await follow(played)
+        await age(played)
 
     reply = await ask(Interrupted(pool, query, moment, taken).sources(played), op_id)
 
@@ -186,6 +172,7 @@ async def test_given_redis_is_away_when_asked_then_only_what_postgres_has_is_kno
 ) -> None:
     durable = await pull(played)
     await follow(played)
+    await age(played)
     in_outbox = await pull(played)
     away = Transport(played.redis_url)
     await away.open()

@@ -109,17 +109,21 @@ async def test_given_another_event_under_its_id_when_waited_for_then_it_is_not_a
 
 
 async def test_given_a_cursor_beyond_it_when_its_event_is_not_there_then_it_is_not_released(
-    casino: Casino, pool: asyncpg.Pool
+    waiting: Waiting,
 ) -> None:
-    waiting = Waiting(casino, pool, timeout_s=0.3)
-    await casino.connection.execute(
+    await waiting.casino.connection.execute(
         "UPDATE partitions SET epoch = 1, seq = 9, op_id = $1, ts_ms = 0, taken_epoch = 1", OTHER
     )
     async with waiting.listening():
         await waiting.holds(9, OTHER)
         waiter = waiting.wait(5)
-        await waiting.say(9)
-        await refused(waiter, "DURABILITY_TIMEOUT")
+        await waiting.until_heard(9)
+        # Whatever Postgres is asked from now on, it is asked for both.
+        await refused(waiting.wait(9), "NOT_APPLIED")
+        await asyncio.sleep(0)
+        assert not waiter.done()
+        await waiting.holds(5)
+        await waiter
 
 
 async def test_given_an_epoch_that_is_sealed_without_it_when_waited_for_then_nothing_of_it_stands(

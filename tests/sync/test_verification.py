@@ -10,11 +10,10 @@ from croupier_schemas import keys
 from croupier_schemas.economy import RarityStock
 from croupier_schemas.records import CRASH, PLAYER
 from croupier_sync.digests import COLUMNS, digest_of
-from croupier_sync.server import Server
-from croupier_sync.verification import Verdict, verify
+from croupier_sync.verification import verify
 from croupier_sync.verification.findings import PROBLEMS_MAX
 from tests.sync.support import PARTITION, Casino
-from tests.sync.verified import play_everything
+from tests.sync.verified import found, play_everything, verdict
 
 ME = 1
 
@@ -38,14 +37,6 @@ BYTE = {
 async def played(casino: Casino) -> Casino:
     await play_everything(casino)
     return casino
-
-
-async def verdict(casino: Casino) -> Verdict:
-    return await verify(casino.connection, Server(casino.transport))
-
-
-async def found(casino: Casino) -> list[tuple[str, str | None]]:
-    return [(problem.check, problem.event_id) for problem in (await verdict(casino)).problems]
 
 
 async def event_of(casino: Casino, kind: str, offset: int = 0) -> tuple[str, str]:

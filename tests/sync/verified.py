@@ -9,6 +9,8 @@ from croupier.pool import add_to_pool
 from croupier.rewards.distribute import DISTRIBUTE
 from croupier.scripts import Scripts
 from croupier_schemas.rewards import RewardsDistribute
+from croupier_sync.server import Server
+from croupier_sync.verification import Verdict, verify
 from tests.sync.play import HOUR_MS, Players
 from tests.sync.support import PARTITION, Casino
 
@@ -46,3 +48,13 @@ async def play_everything(casino: Casino, rounds: int = 60) -> None:
             await casino.rotate(uid)
             await players.play(rng, uid)
         await casino.until_caught_up()
+
+
+async def verdict(casino: Casino) -> Verdict:
+    """What is found in Postgres, and in Redis beside it."""
+    return await verify(casino.connection, Server(casino.transport))
+
+
+async def found(casino: Casino) -> list[tuple[str, str | None]]:
+    """The check and the event of each problem."""
+    return [(problem.check, problem.event_id) for problem in (await verdict(casino)).problems]

@@ -1,4 +1,5 @@
 -- Cash a round out at the multiplier it has reached; where it is over already, settle it as it ended.
+-- @flag  allow-oom
 -- @state crash        crash:<uid>   the open bet, the settlement before
 -- @key   crash_open   crash_open    players with an open bet, by its time
 -- @arg   member       text          the player's id, as the index has it

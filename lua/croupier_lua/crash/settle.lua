@@ -1,4 +1,5 @@
 -- Settle a round that is over, and that nobody has cashed out; one that is running is left as it is.
+-- @flag  allow-oom
 -- @state crash        crash:<uid>   the open bet, the settlement before
 -- @key   crash_open   crash_open    players with an open bet, by its time
 -- @arg   member       text          the player's id, as the index has it

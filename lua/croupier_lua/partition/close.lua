@@ -1,4 +1,5 @@
 -- Take a partition's fence away, so that no command can run until it is opened again.
+-- @flag  allow-oom
 -- @key head     head             epoch, identity, economy, schema, fence
 -- @key outbox   outbox:<fence>   the stream under the name that the head gives
 -- @key closed   outbox:closed    the stream of a partition that stands still

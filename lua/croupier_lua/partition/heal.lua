@@ -1,4 +1,5 @@
 -- Mark a closed partition as being healed: from now on only this healer may write to it or open it.
+-- @flag  allow-oom
 -- @key head    head   epoch, fence, healing
 -- @arg epoch   int    the epoch that the healer has taken for the partition, which is its mark
 -- @error FENCED

@@ -1,5 +1,6 @@
 -- Begin an epoch on a closed partition: append `epoch.opened`, give the outbox its name, say so in the head. Where the
 -- partition was healed, the log begins anew, with the last event that Postgres holds.
+-- @flag  allow-oom
 -- @key head          head               epoch, identity, economy, schema, fence, healing
 -- @key closed        outbox:closed      the stream of a partition that stands still
 -- @key opened        outbox:<fence>     its name from now on

@@ -1,4 +1,5 @@
 -- Run commands on keys of a partition that is being healed, all of them or none.
+-- @flag  allow-oom
 -- @key head       head      healing
 -- @arg healing    text      the caller's mark
 -- @arg commands   text...   each command: the number of its words, then the words; its keys are the partition's

@@ -1,5 +1,6 @@
 -- End a session. What is idle was over with its last round. The system ends only what is idle, and leaves alone what was
 -- played meanwhile.
+-- @flag  allow-oom
 -- @state session          session:<uid>:<game>   the player's session in this game, open or the last one
 -- @key   session_open     session_open           open sessions, by when to look whether they are idle
 -- @arg   session_idle_ms  int                    a session that was not played for so long is over

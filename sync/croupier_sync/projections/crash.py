@@ -6,6 +6,7 @@ from croupier_schemas import keys
 from croupier_schemas.events import Event
 from croupier_schemas.records import CRASH
 from croupier_sync.projections.economy import Economies
+from croupier_sync.projections.ledger import player_after
 from croupier_sync.projections.rounds import Round, move_rows, round_stats
 from croupier_sync.rows import CrashRow, Row
 
@@ -33,7 +34,7 @@ def bet_placed(event: Event, _economies: Economies) -> list[Row]:
         started_at=utc(crash.started_at_ms),
         cashed_out_at=None,
     )
-    return [*move_rows(event, Round("crash", "bet", crash.bet, 0, meta)), session]
+    return [*move_rows(event, Round("crash", "bet", crash.bet, 0, meta, player_after(event))), session]
 
 
 def settled(event: Event, _economies: Economies) -> list[Row]:
@@ -64,7 +65,9 @@ def settled(event: Event, _economies: Economies) -> list[Row]:
         cashed_out_at=None if paid_m100 is None else utc(event.ts_ms),
     )
     return [
-        *move_rows(event, Round("crash", _ACTIONS[outcome], 0, crash.settled_payout, meta)),
+        *move_rows(
+            event, Round("crash", _ACTIONS[outcome], 0, crash.settled_payout, meta, settlement.player)
+        ),
         round_stats(event, "crash", bet=crash.settled_bet, win=crash.settled_payout),
         session,
     ]

@@ -14,14 +14,9 @@ from croupier_sync.rows import DailyRow, Row
 def pulled(event: Event, economies: Economies) -> list[Row]:
     pull = Pull.of_event(event)
     in_tokens = pull.terms.currency == CURRENCY_TOKENS
-    played = Round(
-        game="gacha",
-        action="pull",
-        bet=pull.terms.cost if in_tokens else 0,
-        win=0,
-        meta=_meta(pull, economies[event.header.economy]),
-        gems=0 if in_tokens else pull.terms.cost,
-    )
+    tokens, gems = (pull.terms.cost, 0) if in_tokens else (0, pull.terms.cost)
+    meta = _meta(pull, economies[event.header.economy])
+    played = Round("gacha", "pull", tokens, 0, meta, pull.player, gems)
     daily = DailyRow(
         pull.player.day,
         event.header.uid,

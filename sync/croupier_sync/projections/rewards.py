@@ -6,7 +6,7 @@ from croupier.clock import utc
 from croupier.rewards.distribute import RewardTerms
 from croupier_schemas.events import Event
 from croupier_sync.projections.economy import Economies
-from croupier_sync.projections.ledger import ledger_lines
+from croupier_sync.projections.ledger import ledger_lines, player_after
 from croupier_sync.rows import RewardRow, Row
 
 
@@ -17,4 +17,4 @@ def granted(event: Event, _economies: Economies) -> list[Row]:
         terms.source_description, terms.key, terms.granted_by, utc(event.ts_ms),
     )  # fmt: skip
     currency = "tokens" if terms.reward_type == "TOKENS" else "gems"
-    return [*ledger_lines(event, **{currency: terms.amount}), reward]
+    return [*ledger_lines(event, player_after(event), **{currency: terms.amount}), reward]

@@ -18,4 +18,4 @@ def played(event: Event, _economies: Economies) -> list[Row]:
         "bet_amount": play.terms.bet,
         "payout": play.played.payout,
     }
-    return round_rows(event, Round("rps", "play", play.terms.bet, play.played.payout, meta))
+    return round_rows(event, Round("rps", "play", play.terms.bet, play.played.payout, meta, play.player))

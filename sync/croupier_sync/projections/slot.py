@@ -12,4 +12,4 @@ def spun(event: Event, economies: Economies) -> list[Row]:
     spin = Spin.of_event(event)
     reels = window(economies[event.header.economy].slot.slot, spin.stops)
     meta = {"bet_amount": spin.terms.bet, "reels": reels, "payout": spin.spun.payout}
-    return round_rows(event, Round("slot", "spin", spin.terms.bet, spin.spun.payout, meta))
+    return round_rows(event, Round("slot", "spin", spin.terms.bet, spin.spun.payout, meta, spin.player))

@@ -18,9 +18,10 @@ from croupier_sync.verification.flows import Flow
 from croupier_sync.verification.live import Compared, compare
 from croupier_sync.verification.outcomes import Outcomes, revealed_seeds
 from croupier_sync.verification.replay import Replay, read_economies
-from croupier_sync.verification.tables import check_cursor, check_ledger, check_mirror, check_once
+from croupier_sync.verification.tables import check_cursor, check_mirror, check_once
 
 _DEAD_LETTERS = "SELECT count(*) FROM projection_failures"
+_ADOPTIONS = "SELECT count(*) FROM adoptions"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -28,7 +29,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     `problems` are at most `findings.PROBLEMS_MAX` of each check, `problem_count` all of them. `outcomes_recomputed`
     counts events whose seed is revealed, `outcomes_hidden` those whose is not. `redis` is None where it was not looked
-    at. `dead_letters` are events that projections could not take; they are no problem of the log.
+    at. `dead_letters` are events that projections could not take; they are no problem of the log. `adoptions` are gaps
+    in the log that operators have accepted: what happened in them cannot be verified.
     """
 
     events: int
@@ -41,6 +43,7 @@ class Verdict(msgspec.Struct, frozen=True):
     gems_in: int
     gems_out: int
     dead_letters: int
+    adoptions: int
     redis: Compared | None
     seconds: float
 
@@ -68,10 +71,10 @@ async def verify(
             await replay.run(connection, progress)
             await check_cursor(connection, replay, findings)
             await check_once(connection, partition, findings)
-            await check_ledger(connection, replay, findings)
             await check_mirror(connection, replay, findings)
             events, flow = events + replay.events, flow.plus(replay.players.flow)
         dead_letters = await connection.fetchval(_DEAD_LETTERS)
+        adoptions = await connection.fetchval(_ADOPTIONS)
     redis = await _compare_all(server, connection, findings) if server is not None else None
     return Verdict(
         events=events,
@@ -82,6 +85,7 @@ async def verify(
         outcomes_hidden=outcomes.hidden,
         **flow._asdict(),
         dead_letters=dead_letters,
+        adoptions=adoptions,
         seconds=time.monotonic() - started_s,
     )
 

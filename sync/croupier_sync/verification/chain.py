@@ -4,6 +4,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from croupier_schemas.events import EventId
 from croupier_sync.digests import COLUMNS, EventRow, digest_of
@@ -51,6 +52,16 @@ class Chain:
         self._begun = False
         self._doubt: _Doubt | None = None
         self._searches = 0
+
+    @property
+    def last(self) -> EventId | None:
+        """The event that was shown last."""
+        return self._last
+
+    def pass_over(self, event: EventId) -> None:
+        """The next event is that one, and those before it are known to be missing: the digests begin anew with it."""
+        self.end()
+        self._last, self._before, self._begun = replace(event, seq=event.seq - 1), b"", False
 
     def show(self, row: EventRow, stored: bytes | None) -> None:
         """The next event: what `COLUMNS` hold, and its digest."""

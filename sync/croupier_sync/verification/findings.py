@@ -1,6 +1,8 @@
 """What a verification has found."""
 
+import datetime
 from collections import Counter
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -12,7 +14,7 @@ PROBLEMS_MAX = 100
 
 Check: TypeAlias = Literal[
     "balances", "conservation", "crash", "cursor", "digests", "economies", "gacha", "ids", "ledger", "mirror", "nonces",
-    "once", "outcomes", "players", "pools", "readable", "redis",
+    "once", "outcomes", "players", "pools", "projections", "readable", "redis",
 ]  # fmt: skip
 
 
@@ -44,6 +46,24 @@ class Findings:
         if self._counts[check] <= PROBLEMS_MAX:
             self.problems.append(Problem(check, str(event) if event else None, message))
 
+    def differences(
+        self, check: Check, place: str, columns: Sequence[str], wanted: Sequence[object] | None,
+        found: Sequence[object] | None, event: EventId | None = None,
+    ) -> None:  # fmt: skip
+        """Add a problem for each column in which a row differs from the one wanted, or for a row that only one has."""
+        if found is None:
+            self.add(check, f"{place}: the row is missing", event)
+        elif wanted is None:
+            self.add(check, f"{place}: no event makes this row", event)
+        else:
+            for column, want, have in zip(columns, wanted, found, strict=True):
+                if want != have:
+                    self.add(
+                        check,
+                        f"{place}: {column} is {_shown(have)}, and the log makes it {_shown(want)}",
+                        event,
+                    )
+
     def of(self, check: Check) -> int:
         """How many problems a check has found."""
         return self._counts[check]
@@ -52,3 +72,7 @@ class Findings:
     def total(self) -> int:
         """All problems, those included that were only counted."""
         return self._counts.total()
+
+
+def _shown(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime.datetime) else repr(value)

@@ -37,7 +37,7 @@ class Games:
         pull = Pull.of_event(event)
         key = keys.gacha(event.id.partition, event.header.uid, pull.terms.banner)
         before = GACHA.unpack(state.string(key) or GACHA.initial)
-        if pull.seen != before:
+        if state.knows(key) and pull.seen != before:
             self._findings.add("gacha", f"it found {pull.seen}, and the pull before left {before}", event.id)
         banner = economy.banners[pull.terms.banner].banner
         rate_up = RARITIES.index(banner.rate_up) + 1 if banner.rate_up else 0
@@ -52,7 +52,7 @@ class Games:
 
     def _check_bet(self, event: Event, state: State) -> None:
         before, after = self._crash_before(event, state), crash_after(event)
-        if before.game != _NO_GAME:
+        if before is not None and before.game != _NO_GAME:
             self._findings.add("crash", f"round {before.game.hex()} of the player is still open", event.id)
         if after.game == _NO_GAME or after.bet < 1:
             self._findings.add("crash", "it opens no round", event.id)
@@ -60,6 +60,10 @@ class Games:
     def _check_settlement(self, event: Event, state: State) -> None:
         before, after = self._crash_before(event, state), crash_after(event)
         played, game = CRASH_SETTLED.unpack(event.result), after.settled_game.hex()
+        if after.game != _NO_GAME:
+            self._findings.add("crash", f"round {game} is settled, and left open", event.id)
+        if before is None:
+            return
         if before.game != after.settled_game:
             again = before.settled_game == after.settled_game
             self._findings.add(
@@ -72,11 +76,11 @@ class Games:
         if differing:
             names = ", ".join(differing)
             self._findings.add("crash", f"round {game} was not settled as it was placed: {names}", event.id)
-        if after.game != _NO_GAME:
-            self._findings.add("crash", f"round {game} is settled, and left open", event.id)
 
-    def _crash_before(self, event: Event, state: State) -> Crash:
-        return CRASH.unpack(state.string(keys.crash(event.id.partition, event.header.uid)) or CRASH.initial)
+    def _crash_before(self, event: Event, state: State) -> Crash | None:
+        """None where it is not known."""
+        key = keys.crash(event.id.partition, event.header.uid)
+        return CRASH.unpack(state.string(key) or CRASH.initial) if state.knows(key) else None
 
 
 def _after_draw(record: Gacha, draw: GachaDraw, rate_up: int, featured: int) -> Gacha:

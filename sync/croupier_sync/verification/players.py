@@ -22,21 +22,27 @@ class Players:
         self._findings = findings
         self.flow = Flow()
 
-    def check(self, event: Event, state: State, economy: CompiledEconomy) -> None:
-        """An event of a player, before the state takes it over. Raises ValueError where it cannot be read."""
+    def check(self, event: Event, state: State, economy: CompiledEconomy) -> Flow:
+        """An event of a player, before the state takes it over; its flow, with what a new player begins with.
+
+        Raises ValueError where it cannot be read.
+        """
         key = keys.player(event.id.partition, event.header.uid)
         known, image = state.string(key), event.image(key)
         before = PLAYER.unpack(known) if known is not None else None
         after = PLAYER.unpack(image or b"")
+        flow = flow_of(event)
+        if event.created:
+            flow = flow.plus(Flow(economy.economy.initial_tokens, 0, economy.economy.initial_gems, 0))
+        self.flow = self.flow.plus(flow)
+        if not (event.created or state.knows(key)):
+            return flow
         if event.created != (before is None):
             said = "it says that it is" if event.created else "it does not say that it is"
             self._findings.add("players", f"{said} the first event of player {event.header.uid}", event.id)
-        flow = flow_of(event)
-        if before is None:
-            flow = flow.plus(Flow(economy.economy.initial_tokens, 0, economy.economy.initial_gems, 0))
-        self.flow = self.flow.plus(flow)
         self._check_balances(event, before, after, flow)
         self._check_nonce(event, before.nonce if before else 0, after.nonce)
+        return flow
 
     def _check_balances(self, event: Event, before: Player | None, after: Player, flow: Flow) -> None:
         for currency, was, is_, change in (

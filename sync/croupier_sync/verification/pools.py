@@ -44,6 +44,12 @@ class Pools:
         self._partition = partition
         self._findings = findings
         self._stock: dict[Pool, Stock] = {}
+        self._forgotten = False
+
+    def forget(self) -> None:
+        """Events are missing: the course of each pool begins anew, with what the next event finds in it."""
+        self._stock.clear()
+        self._forgotten = True
 
     def check(self, event: Event, economy: CompiledEconomy | None) -> None:
         """The next event of any type. Raises ValueError and LookupError where it cannot be read."""
@@ -70,6 +76,10 @@ class Pools:
     def _add(self, event: Event) -> None:
         banner, rarity, amount, _reason = msgspec.msgpack.decode(event.header.terms)
         pool = Pool(banner, rarity)
+        if self._forgotten and pool not in self._stock:
+            self._stock[pool] = Stock(
+                sum(int(change.value or b"") for change in self._images(event)) - amount
+            )
         self._stock[pool].added += amount
         self._check_images(event, {pool})
 
@@ -84,6 +94,8 @@ class Pools:
                 self._problem(event, pool, f"draw {number} did {'not ' if limited else ''}look at its stock")
             if not limited:
                 continue
+            if self._forgotten and pool not in self._stock:
+                self._stock[pool] = Stock(draw.stock)
             stock = self._stock[pool]
             if draw.stock != stock.left:
                 self._problem(

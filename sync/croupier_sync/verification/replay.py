@@ -15,16 +15,19 @@ from croupier_sync.digests import COLUMNS
 from croupier_sync.rebuild import ROWS_AT_ONCE, Progress
 from croupier_sync.verification.chain import Chain
 from croupier_sync.verification.findings import Findings
+from croupier_sync.verification.flows import Flow
 from croupier_sync.verification.games import Games
 from croupier_sync.verification.outcomes import Outcomes
 from croupier_sync.verification.players import Players
 from croupier_sync.verification.pools import Pools
+from croupier_sync.verification.projected import Projections
 from croupier_sync.verification.state import State
 
 TIMEOUT_S: Final = 3_600.0
 
 _EVENTS = f"SELECT {', '.join(COLUMNS)}, digest FROM events WHERE partition = $1 ORDER BY epoch, seq"
 _COUNT = "SELECT count(*) FROM events WHERE partition = $1"
+_ADOPTIONS = "SELECT last_entry, first_entry FROM adoptions WHERE partition = $1"
 _ECONOMIES = "SELECT version, canonical FROM economy_versions"
 
 _SYSTEM_TYPES: Final = frozenset({"epoch.opened", "economy.changed", "pool.added"})
@@ -48,7 +51,10 @@ async def read_economies(connection: asyncpg.Connection, findings: Findings) -> 
 
 
 class Replay:
-    """One partition's log, read once. Afterwards `state`, `players`, `pools` and `last` are where it leads."""
+    """One partition's log, read once. Afterwards `state`, `players`, `pools` and `last` are where it leads.
+
+    Where an adoption has left events out, the ones after it are followed from what they bring themselves.
+    """
 
     def __init__(
         self,
@@ -68,45 +74,65 @@ class Replay:
         self.state = State(partition)
         self.events = 0
         self.last: Event | None = None
+        self._gaps: dict[EventId, EventId] = {}
 
     async def run(self, connection: asyncpg.Connection, progress: Progress | None) -> None:
         """Read all events that the connection's transaction sees."""
         total = await connection.fetchval(_COUNT, self.partition, timeout=TIMEOUT_S)
+        self._gaps = {
+            self._id(row["first_entry"]): self._id(row["last_entry"])
+            for row in await connection.fetch(_ADOPTIONS, self.partition, timeout=TIMEOUT_S)
+        }
+        projections = Projections(connection, self.partition, self._economies, self._findings)
         cursor = await connection.cursor(_EVENTS, self.partition, timeout=TIMEOUT_S)
         while rows := await cursor.fetch(ROWS_AT_ONCE, timeout=TIMEOUT_S):
-            for row in rows:
-                *columns, digest = row
-                self._chain.show(tuple(columns), digest)
-                self._read(row)
+            await projections.compare([read for row in rows if (read := self._show(row)) is not None])
             self.events += len(rows)
             if progress is not None:
                 progress(self.events, total)
         self._chain.end()
+        await projections.end()
 
-    def _read(self, row: asyncpg.Record) -> None:
+    def _id(self, entry: str) -> EventId:
+        return EventId.parse(f"{self.partition}-{entry}")
+
+    def _show(self, row: asyncpg.Record) -> tuple[Event, Flow | None] | None:
+        """The next event, with its flow as far as it is known; None where it cannot be read."""
         event_id = EventId(row["partition"], row["epoch"], row["seq"])
+        if event_id in self._gaps and self._gaps[event_id] == self._chain.last:
+            self._chain.pass_over(event_id)
+            self.state.forget()
+            self.pools.forget()
+        *columns, digest = row
+        self._chain.show(tuple(columns), digest)
+        return self._read(event_id, row)
+
+    def _read(self, event_id: EventId, row: asyncpg.Record) -> tuple[Event, Flow | None] | None:
+        flow = None
         try:
             event = event_of_row(event_id, row)
         except _UNREADABLE as error:
             self._findings.add("readable", f"its changes cannot be read: {error}", event_id)
-            return
+            return None
         self.last = event
         try:
-            self._check(event)
+            flow = self._check(event)
         except _UNREADABLE as error:
             self._findings.add("readable", f"it cannot be read: {error!r}", event_id)
         self.state.play(event)
+        return event, flow
 
-    def _check(self, event: Event) -> None:
+    def _check(self, event: Event) -> Flow | None:
         economy = self._economies.get(event.header.economy)
         if event.header.uid == SYSTEM:
             if event.header.type not in _SYSTEM_TYPES:
                 raise ValueError(f"{event.header.type} is no event without a player")
             self.pools.check(event, economy)
-            return
+            return None
         if economy is None:
             raise ValueError(f"economy {event.header.economy.hex()} is not known")
-        self.players.check(event, self.state, economy)
+        flow = self.players.check(event, self.state, economy)
         self._games.check(event, self.state, economy)
         self.pools.check(event, economy)
         self._outcomes.check(event, economy)
+        return flow

@@ -21,6 +21,17 @@ class State:
         self._partition = partition
         self._strings: dict[str, bytes] = {}
         self._hashes: dict[str, dict[str, bytes]] = {}
+        self.forgotten = False
+
+    def forget(self) -> None:
+        """Events are missing: any key may have changed, and none is known until an event writes it."""
+        self._strings.clear()
+        self._hashes.clear()
+        self.forgotten = True
+
+    def knows(self, key: str) -> bool:
+        """Whether what is held of a key that is no hash is all that was ever written to it."""
+        return not self.forgotten or key in self._strings
 
     def string(self, key: str) -> bytes | None:
         """The value of a key that is no hash."""
