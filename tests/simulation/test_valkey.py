@@ -27,6 +27,7 @@ class RealClient:
     """Sends one command after the other to the real server."""
 
     def __init__(self, path: str) -> None:
+        self.path = path
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
         self._reader = hiredis.Reader()
@@ -110,6 +111,24 @@ def test_given_the_same_course_of_commands_when_run_on_both_then_replies_and_key
     for words, reply in zip(looks, model.course(looks), strict=True):
         expected = real.call(words)
         assert sorted(reply) == sorted(expected) if words[0] == b"KEYS" else reply == expected
+
+
+def test_given_channels_that_come_and_go_when_asked_who_listens_then_both_servers_say_the_same(
+    real: RealClient, model: "ModelClient"
+) -> None:
+    commands = [
+        [b"SUBSCRIBE", b"one"], [b"SUBSCRIBE", b"two"], [b"SUBSCRIBE", b"two"], [b"UNSUBSCRIBE", b"one"],
+        [b"UNSUBSCRIBE", b"one"], [b"SUBSCRIBE", b"one"], [b"UNSUBSCRIBE", b"one"],
+    ]  # fmt: skip
+
+    asking = [b"PUBSUB", b"NUMSUB", b"one", b"two"]
+    other = RealClient(real.path)  # the model lets the one that listens ask too
+
+    replies = model.course([*commands, asking])
+
+    assert replies == [*map(real.call, commands), other.call(asking)]
+    assert replies[-1] == [b"one", 0, b"two", 1]
+    other.close()
 
 
 _OF_THE_SERVER = (b"INFO", b"CLIENT", b"TIME", b"PUBLISH", b"SCRIPT", b"SCAN")

@@ -97,6 +97,11 @@ _ALL = (
     ),
     Table("gacha_daily", _words("day uid tier remaining epoch seq"), ("day", "uid")),
     Table(
+        "pool_hours",
+        _words("partition banner rarity hour remaining drawn added epoch seq"),
+        ("partition", "banner", "rarity", "hour"),
+    ),
+    Table(
         "projection_failures",
         _words("partition epoch seq projection error created_at replays"),
         (*_PLACE, "projection"),

@@ -22,8 +22,14 @@ from tests.simulation.postgres.connection import ModelConnection
 from tests.simulation.postgres.server import ModelPostgres
 from tests.simulation.postgres.statements import STATEMENTS
 
-# What operators run, and what makes the tables.
-NOT_SIMULATED = ("croupier_sync.backup", "croupier_sync.migrations", "croupier_sync.verification")
+# What operators run, what they and sockets ask, and what makes the tables.
+NOT_SIMULATED = (
+    "croupier.admin",
+    "croupier.notifications",
+    "croupier_sync.backup",
+    "croupier_sync.migrations",
+    "croupier_sync.verification",
+)
 EMPTY = Position(0, None, 0, "")
 TAKEN = Position(0, None, 1, "a")
 

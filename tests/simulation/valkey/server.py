@@ -156,6 +156,8 @@ class Valkey:
             return sha
         if name == b"PUBLISH":
             return self._publish(words[1], words[2])
+        if name == b"PUBSUB" and words[1].upper() == b"NUMSUB":
+            return [part for channel in words[2:] for part in (channel, len(self._listeners(channel)))]
         raise CommandError(f"ERR unknown command '{name.decode()}'")
 
     def _info(self) -> bytes:
@@ -167,10 +169,13 @@ class Valkey:
         return "".join(f"{field}:{value}\r\n" for field, value in fields.items()).encode()
 
     def _publish(self, channel: bytes, text: bytes) -> int:
-        heard = [each for each in self.connections if channel in each.channels]
+        heard = self._listeners(channel)
         for connection in heard:
             connection.link.reply(encoded([b"message", channel, text]))
         return len(heard)
+
+    def _listeners(self, channel: bytes) -> "list[Connection]":
+        return [each for each in self.connections if channel in each.channels]
 
 
 class Connection:
@@ -178,7 +183,7 @@ class Connection:
 
     def __init__(self, server: Valkey, link: Link) -> None:
         self.link = link
-        self.channels: list[bytes] = []
+        self.channels: set[bytes] = set()
         self._server = server
         self._reader = hiredis.Reader()
         self._waiting: deque[list[bytes]] = deque()
@@ -214,10 +219,8 @@ class Connection:
                     self._read(words, replies)
                 elif name == b"WAITAOF":
                     self._wait_for_disk()
-                elif name == b"SUBSCRIBE":
-                    for channel in words[1:]:
-                        self.channels.append(channel)
-                        replies.append(encoded([b"subscribe", channel, len(self.channels)]))
+                elif name in (b"SUBSCRIBE", b"UNSUBSCRIBE"):
+                    replies += [self._listen(name.lower(), channel) for channel in words[1:]]
                 else:
                     replies.append(encoded(self._server.execute(words)))
             except CommandError as error:
@@ -240,6 +243,13 @@ class Connection:
             replies.append(encoded(found))
         else:
             self._block(look, timeout_ms / 1_000, None)
+
+    def _listen(self, name: bytes, channel: bytes) -> bytes:
+        if name == b"subscribe":
+            self.channels.add(channel)
+        else:
+            self.channels.discard(channel)
+        return encoded([name, channel, len(self.channels)])
 
     def _wait_for_disk(self) -> None:
         """The log goes to the disk every second."""

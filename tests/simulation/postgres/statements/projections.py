@@ -31,6 +31,17 @@ def upsert_daily(view: View, *columns: list[Any]) -> list[Row]:
     return upsert(view, "gacha_daily", zipped("day uid tier remaining epoch seq", *columns), replaced)
 
 
+@answers(tables._ADD_POOLS)
+def add_pools(view: View, *columns: list[Any]) -> list[Row]:
+    def added(held: Row, new: Row) -> Row:
+        newest = max(held, new, key=lambda row: (row["epoch"], row["seq"]))
+        sums = {name: held[name] + new[name] for name in ("drawn", "added")}
+        return {**sums, **picked(newest, "remaining", "epoch", "seq")}
+
+    names = "partition banner rarity hour remaining drawn added epoch seq"
+    return upsert(view, "pool_hours", zipped(names, *columns), added)
+
+
 @answers(tables._ADD_STATS)
 def add_stats(view: View, *columns: list[Any]) -> list[Row]:
     names = "uid game_type rounds wins losses total_bet total_win biggest_win last_played_at"
