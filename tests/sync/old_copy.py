@@ -11,7 +11,7 @@ async def old_copy(casino: Casino) -> int:
     await casino.have_played()
     before = await casino.cursor()
     assert before is not None
-    summaries = ("game_stats", "crash_sessions", "game_sessions", "gacha_daily")
+    summaries = ("game_stats", "crash_sessions", "game_sessions", "gacha_daily", "pool_hours")
     for table in summaries:
         await casino.connection.execute(f"CREATE TABLE old_{table} AS SELECT * FROM {table}")
     cursor = await casino.connection.fetchrow("SELECT op_id, ts_ms FROM partitions")

@@ -1,5 +1,7 @@
 """Verification compares what queries read with what the log makes of it, row by row and column by column."""
 
+import datetime
+import time
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
@@ -7,23 +9,28 @@ from typing import Any
 import asyncpg
 import pytest
 
+from croupier.gacha.pull import PULL
 from croupier_schemas.events import Event
+from croupier_schemas.gacha import GachaPull
 from croupier_sync.adopting import adopt, find_gap
 from croupier_sync.dead_letters import dead_letters, replay
+from croupier_sync.migrations import migrate
 from croupier_sync.projections import PROJECTIONS
 from croupier_sync.projections.economy import Economies
 from croupier_sync.rows import LedgerRow, Row
 from croupier_sync.server import Server
 from tests.sync.old_copy import old_copy
+from tests.sync.play import HOUR_MS, Players
 from tests.sync.rounds import Rounds
 from tests.sync.support import PARTITION, Casino, until_stopped
-from tests.sync.verified import found, play_everything, verdict
+from tests.sync.verified import UIDS, found, play_everything, verdict
 
 _KEYS = {
     "game_history": ("epoch", "seq"),
     "wallet_ledger": ("epoch", "seq", "line"),
     "user_rewards": ("epoch", "seq"),
     "gacha_daily": ("day", "uid"),
+    "pool_hours": ("partition", "banner", "rarity", "hour"),
     "game_stats": ("uid", "game_type"),
     "crash_sessions": ("external_session_id",),
     "game_sessions": ("session_id",),
@@ -89,6 +96,13 @@ async def test_given_a_changed_column_when_verified_then_table_key_column_and_bo
     assert (await verdict(played)).sound
 
 
+def _another(value: Any) -> Any:
+    """A value that no row has."""
+    if isinstance(value, datetime.datetime):
+        return value + 1_000 * datetime.timedelta(hours=1)
+    return value + ("0" * 32 if isinstance(value, str) else 1_000)
+
+
 @pytest.mark.parametrize("table", list(_KEYS))
 async def test_given_a_row_that_is_gone_or_too_many_when_verified_then_it_is_named(
     played: Casino, table: str
@@ -99,7 +113,7 @@ async def test_given_a_row_that_is_gone_or_too_many_when_verified_then_it_is_nam
     assert f"{place}: the row is missing" in [problem.message for problem in (await verdict(played)).problems]
 
     last = _KEYS[table][-1]
-    stray = dict(row) | {last: row[last] + ("0" * 32 if isinstance(row[last], str) else 1_000)}
+    stray = dict(row) | {last: _another(row[last])}
     if "key" in stray:
         stray["key"] = "stray"  # a key is granted once
     for each in (dict(row), stray):
@@ -143,6 +157,30 @@ async def test_given_dead_letters_when_verified_then_their_rows_are_not_missed_u
     assert not [done.error async for done in replay(casino.connection, letters) if done.error]
     result = await verdict(casino)
     assert (result.problems, result.dead_letters) == ([], 0)
+
+
+async def test_given_an_upgrade_to_the_hours_of_pools_when_verified_then_only_later_events_need_rows(
+    played: Casino,
+) -> None:
+    await played.connection.execute("DROP TABLE pool_hours, pool_hours_after; DROP INDEX events_of_player")
+    await played.connection.execute("DELETE FROM schema_migrations WHERE name = '0010_console.sql'")
+    await migrate(played.connection)
+    assert (await verdict(played)).sound
+
+    pool = asyncpg.create_pool(played.database_url, min_size=1, max_size=2)
+    async with pool, played.daemon():
+        await played.until_open()
+        players, rng = Players(played, pool), Random(1)
+        players.clock.now_ms = round(time.time() * 1000) + 24 * HOUR_MS
+        for _ in range(30):
+            await players.give(PULL, rng.choice(UIDS), GachaPull(10, "festival", True))
+        await played.until_caught_up()
+    assert (await verdict(played)).sound
+
+    await played.connection.execute("UPDATE pool_hours SET drawn = drawn + 1 WHERE rarity = 'Legendary'")
+    await played.connection.execute("DELETE FROM pool_hours WHERE rarity = 'Epic'")
+    said = {problem.message.partition(": ")[2].split(" ")[0] for problem in (await verdict(played)).problems}
+    assert said == {"drawn", "the"}  # the row is missing
 
 
 async def test_given_a_projection_that_is_wrong_itself_when_verified_then_the_ledger_does_not_fit_the_flow(
@@ -195,7 +233,7 @@ async def test_given_an_adopted_log_when_verified_then_its_gap_is_told_and_is_no
          "digests"),
         ("UPDATE mirror SET value = set_byte(value, 9, get_byte(value, 9) # 1) WHERE key = '{0}:player:50'", "mirror"),
         ("UPDATE mirror SET seq = seq - 1 WHERE key = '{0}:player:3'", "mirror"),
-        ("UPDATE mirror SET value = '3' WHERE key = '{0}:pool:festival' AND field = 'Legendary'", "redis"),
+        ("UPDATE mirror SET value = value || '0' WHERE key = '{0}:pool:festival' AND field = 'Legendary'", "redis"),
         ("UPDATE wallet_ledger SET delta = delta + 1 WHERE uid = 50 AND line = 0", "ledger"),
         ("UPDATE game_stats SET rounds = rounds + 1 WHERE uid = 50", "projections"),
     ],

@@ -16,5 +16,13 @@ CREATE TABLE pool_hours (
 );
 CREATE INDEX pool_hours_by_time ON pool_hours (hour);
 
+-- The last event of each partition that came before this table: what changed a pool until then has no row in it.
+CREATE TABLE pool_hours_after (
+    partition int PRIMARY KEY,
+    epoch     bigint NOT NULL,
+    seq       bigint NOT NULL
+);
+INSERT INTO pool_hours_after SELECT partition, epoch, seq FROM partitions WHERE epoch IS NOT NULL;
+
 -- Everything that a player did, newest first.
 CREATE INDEX events_of_player ON events (uid, epoch, seq);

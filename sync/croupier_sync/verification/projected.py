@@ -9,17 +9,19 @@ from typing import Any, Final
 
 import asyncpg
 
-from croupier_schemas.events import Event
+from croupier_schemas.events import Event, EventId
 from croupier_sync.projections import PROJECTIONS
 from croupier_sync.projections.economy import Economies
-from croupier_sync.rows import DailyRow, LedgerRow, Row, StatsRow
+from croupier_sync.rows import DailyRow, LedgerRow, PoolRow, Row
 from croupier_sync.tables import TABLES
 from croupier_sync.verification.findings import Findings
 from croupier_sync.verification.flows import Flow
 from croupier_sync.verification.journals import JOURNALS, JournalCheck
-from croupier_sync.verification.summaries import SUMMARIES, StatsCheck, SummaryCheck
+from croupier_sync.verification.summaries import SUMMARIES, SummaryCheck
+from croupier_sync.verification.sums import SUMS, SumsCheck
 
 _BURIED = "SELECT epoch, seq, projection FROM projection_failures WHERE partition = $1"
+_POOLS_AFTER = "SELECT epoch, seq FROM pool_hours_after WHERE partition = $1"
 _DAYS_OPEN: Final = 1
 """A day may be entered by one worker while another still counts the day before."""
 
@@ -41,7 +43,8 @@ class Projections:
             kind: SummaryCheck(connection, partition, summary, findings)
             for kind, summary in SUMMARIES.items()
         }
-        self._stats = StatsCheck(connection, partition, findings)
+        self._sums = {kind: SumsCheck(connection, partition, sums, findings) for kind, sums in SUMS.items()}
+        self._pools_after = EventId(partition, 0, -1)
         self._buried: set[tuple[int, int, str]] | None = None
 
     async def compare(self, events: Sequence[tuple[Event, Flow | None]]) -> None:
@@ -49,7 +52,7 @@ class Projections:
         if not events:
             return
         if self._buried is None:
-            self._buried = {tuple(row) for row in await self._connection.fetch(_BURIED, self._partition)}
+            await self._begin()
         rows: dict[type, list[Any]] = {kind: [] for kind in self._journals}
         newest_day = 0
         for event, flow in events:
@@ -64,8 +67,10 @@ class Projections:
                     self._summaries[kind].add(row)
                     if isinstance(row, DailyRow):
                         newest_day = row.day
-                elif isinstance(row, StatsRow):
-                    self._stats.add(row)
+                elif isinstance(row, PoolRow) and event.id <= self._pools_after:
+                    self._sums[PoolRow].pass_over(row)  # an event older than the table
+                elif kind in self._sums:
+                    self._sums[kind].add(row)
             if flow is not None:
                 self._check_lines(event, lines, flow)
         for kind, journal in self._journals.items():
@@ -80,7 +85,13 @@ class Projections:
             await journal.end()
         for summary in self._summaries.values():
             await summary.end()
-        await self._stats.end()
+        for sums in self._sums.values():
+            await sums.end()
+
+    async def _begin(self) -> None:
+        self._buried = {tuple(row) for row in await self._connection.fetch(_BURIED, self._partition)}
+        if (row := await self._connection.fetchrow(_POOLS_AFTER, self._partition)) is not None:
+            self._pools_after = EventId(self._partition, *row)
 
     def _rows(self, event: Event) -> Sequence[Row]:
         project = PROJECTIONS.get(event.header.type)

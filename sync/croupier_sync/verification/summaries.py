@@ -1,4 +1,4 @@
-"""Tables with rows that several events make together: rounds of crash, sessions, days of pulls, statistics."""
+"""Tables with rows that later events replace: rounds of crash, sessions, days of pulls."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
@@ -7,7 +7,7 @@ import asyncpg
 
 from croupier.partition import PARTITIONS
 from croupier_sync.rebuild import ROWS_AT_ONCE
-from croupier_sync.rows import CrashRow, DailyRow, SessionRow, StatsRow
+from croupier_sync.rows import CrashRow, DailyRow, SessionRow
 from croupier_sync.verification.findings import PROBLEMS_MAX, Findings
 
 _TIMEOUT_S: Final = 3_600.0
@@ -134,43 +134,3 @@ class SummaryCheck:
         self._findings.differences(
             "projections", f"{self._summary.name}, {place}", self._summary.fields, wanted, found
         )
-
-
-class StatsCheck:
-    """Compares `game_stats`, which adds up the rounds of each player and game."""
-
-    _COLUMNS: Final = StatsRow._fields[2:]
-
-    def __init__(self, connection: asyncpg.Connection, partition: int, findings: Findings) -> None:
-        self._connection = connection
-        self._partition = partition
-        self._findings = findings
-        self._sums: dict[tuple[int, str], tuple[Any, ...]] = {}
-
-    def add(self, row: StatsRow) -> None:
-        """The next round."""
-        key, now = (row.uid, row.game_type), row[2:]
-        if (sums := self._sums.get(key)) is not None:
-            *counts, biggest, last = sums
-            *more, win, at = now
-            now = (*(a + b for a, b in zip(counts, more, strict=True)), max(biggest, win), max(last, at))
-        self._sums[key] = now
-
-    async def end(self) -> None:
-        """There are no more events."""
-        cursor = await self._connection.cursor(
-            f"SELECT uid, game_type, {', '.join(self._COLUMNS)} FROM game_stats t "
-            f"WHERE uid % {PARTITIONS} = {self._partition}",
-            timeout=_TIMEOUT_S,
-        )
-        while rows := await cursor.fetch(ROWS_AT_ONCE, timeout=_TIMEOUT_S):
-            for uid, game, *found in rows:
-                wanted = self._sums.pop((uid, game), None)
-                if wanted != tuple(found):
-                    self._differ(uid, game, wanted, found)
-        for (uid, game), wanted in self._sums.items():
-            self._differ(uid, game, wanted, None)
-
-    def _differ(self, uid: int, game: str, wanted: Sequence[Any] | None, found: Sequence[Any] | None) -> None:
-        place = f"game_stats, uid {uid} game_type {game}"
-        self._findings.differences("projections", place, self._COLUMNS, wanted, found)
