@@ -35,16 +35,22 @@ _TIMEOUT_S: Final = 3_600.0
 # Which migrations a database has is no content of it.
 _MIGRATIONS: Final = "schema_migrations"
 
+# In the order in which they can be filled again: those that refer to others come after those.
 _TABLES = """
 SELECT relname AS name,
   (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
    WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns
-FROM pg_class c WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY relname
+FROM pg_class c WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
+ORDER BY EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND contype = 'f'), relname
 """
 _APPLIED = "SELECT name, checksum FROM schema_migrations ORDER BY name"
 _USED = """
 SELECT EXISTS (SELECT FROM events) OR EXISTS (SELECT FROM mirror)
   OR EXISTS (SELECT FROM partitions WHERE epoch IS NOT NULL OR taken_epoch > 0)
+"""
+_NUMBERED = """
+SELECT table_name, column_name FROM information_schema.columns
+WHERE is_identity = 'YES' AND table_schema = current_schema()
 """
 _SKIP_EPOCHS = "UPDATE partitions SET taken_epoch = taken_epoch + $1, taken_identity = ''"
 
@@ -255,3 +261,8 @@ async def load(
                 if int(status.split()[-1]) != table.rows:
                     raise BackupError(f"{file}: table {table.name} has other rows than its manifest says")
         await connection.execute(_SKIP_EPOCHS, EPOCHS_SKIPPED)
+        for table, column in await connection.fetch(_NUMBERED):
+            # COPY brings numbers and leaves the counter that gives new ones where it was.
+            await connection.execute(
+                f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), max({column})) FROM {table}"
+            )

@@ -8,8 +8,17 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from croupier.command import Caller
+from croupier.notifications import NOTIFICATIONS, READ, SEND
+from croupier.query import Sources
 from croupier.transport import Transport
 from croupier_cli.embedded import Postgres
+from croupier_schemas.notifications import (
+    Notification,
+    NotificationRead,
+    NotificationSend,
+    NotificationsQuery,
+)
 from croupier_sync.backup import EPOCHS_SKIPPED, seal
 from croupier_sync.migrations import migrate
 from tests.cli.casino import Installation
@@ -21,7 +30,18 @@ from tests.sync.verified import play_everything
 @pytest.fixture
 async def played(casino: Casino) -> Installation:  # noqa: F811
     await play_everything(casino)
+    async with asyncpg.create_pool(casino.database_url, min_size=1, max_size=2) as pool:
+        sources = Sources(casino.engine, pool)
+        for title in ("Welcome", "Welcome back"):
+            await tell(sources, title)
+        await READ.act(sources, Caller(1, "STANDARD", "player", b""), 0, NotificationRead("1"))
     return Installation(casino)
+
+
+async def tell(sources: Sources, title: str) -> Notification:
+    """Tell player 1 something."""
+    admin = Caller(900, "STANDARD", "admin", b"")
+    return await SEND.act(sources, admin, 0, NotificationSend(1, title, ""))
 
 
 @pytest.fixture
@@ -66,6 +86,23 @@ async def test_given_a_backup_when_restored_elsewhere_then_every_table_and_redis
     assert [tuple(row) for row in events] == [(EPOCHS_SKIPPED + 2, "epoch.opened")]
     assert len(found["events"]) == len(tables["events"]) + 1
     assert (await second.asks("verify"))["sound"]
+
+
+async def test_given_a_restored_backup_when_players_are_told_something_then_it_is_added_to_what_they_know(
+    played: Installation, second: Installation, file: Path
+) -> None:
+    await played.casino.transport.call("FLUSHALL")
+    await second.asks("restore", "--from", str(file))
+
+    async with asyncpg.create_pool(second.casino.database_url, min_size=1, max_size=2) as pool:
+        sources = Sources(second.casino.engine, pool)
+        await tell(sources, "And again")
+        listed = await NOTIFICATIONS.answer(
+            sources, Caller(1, "STANDARD", "player", b""), NotificationsQuery()
+        )
+
+    assert [each.title for each in listed.items] == ["And again", "Welcome back", "Welcome"]
+    assert [each.read_at is not None for each in listed.items] == [False, False, True]
 
 
 async def test_given_a_restored_backup_when_players_play_on_then_no_nonce_comes_twice(

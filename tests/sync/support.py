@@ -51,6 +51,8 @@ TABLES = (
     "crash_sessions",
     "game_sessions",
     "user_rewards",
+    "notifications",
+    "notification_reads",
     "economy_versions",
     "partitions",
 )
