@@ -222,7 +222,8 @@ async def test_given_a_reply_of_redis_that_is_lost_when_pulling_then_the_outcome
     async with Proxy(str(valkey.socket_path)) as proxy, serving(settings_for(proxy.url)) as (server, client):
         await until_ready(client)
         assert (await client.post(PULL, key="first")).status == 200
-        cut = proxy.disturb(Direction.REPLIES, Kind.CUT, after_bytes=0)
+        asked = keys.idempotency(0, 42, "second").encode()
+        cut = proxy.disturb(Direction.REPLIES, Kind.CUT, after_bytes=0, asked=asked)
 
         lost = await client.post(PULL, key="second")
         assert cut.reached.is_set()
@@ -244,7 +245,8 @@ async def test_given_a_request_in_flight_when_the_server_is_stopped_then_it_is_f
     async with Proxy(str(valkey.socket_path)) as proxy, serving(settings_for(proxy.url)) as (server, client):
         await until_ready(client)
         assert (await client.post(PULL)).status == 200
-        held = proxy.disturb(Direction.REPLIES, Kind.HOLD, after_bytes=0)
+        asked = keys.player(0, 42).encode()
+        held = proxy.disturb(Direction.REPLIES, Kind.HOLD, after_bytes=0, asked=asked)
         in_flight = asyncio.create_task(client.raw(pull_head(), until_closed=True))
         await held.reached.wait()
 

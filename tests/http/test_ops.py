@@ -3,6 +3,7 @@
 import pytest
 
 from croupier_cli.embedded import Valkey
+from croupier_schemas import keys
 from tests.http.support import PULL, Client, assert_is_error, running, settings_for, token, until_ready
 from tests.transport.proxy import Direction, Kind, Proxy
 
@@ -14,7 +15,8 @@ async def test_given_a_pull_whose_outcome_is_unknown_when_its_op_id_is_asked_for
 ) -> None:
     async with Proxy(str(valkey.socket_path)) as proxy, running(settings_for(proxy.url)) as client:
         assert (await client.post(PULL)).status == 200
-        proxy.disturb(Direction.REPLIES, Kind.CUT, after_bytes=0)
+        asked = keys.idempotency(0, 42, "order-1").encode()
+        proxy.disturb(Direction.REPLIES, Kind.CUT, after_bytes=0, asked=asked)
         lost = await client.post(PULL, key="order-1")
         assert_is_error(lost, 503, "OUTCOME_UNKNOWN")
         await until_ready(client)

@@ -253,7 +253,7 @@ async def test_given_a_fault_of_the_server_when_answering_then_500_says_nothing_
     async def broken(*_: Any) -> None:
         raise RuntimeError("the secret cause")
 
-    monkeypatch.setattr("croupier.engine.Engine.execute", broken)
+    monkeypatch.setattr("croupier_http.commands.CommandRunner.run", broken)
 
     reply = await client.post(PULL, headers={"X-Request-Id": "find-me"})
 

@@ -26,11 +26,15 @@ class Kind(Enum):
 
 @dataclass
 class Disturbance:
-    """Something that happens once, when `bytes_left` more bytes have passed in its direction."""
+    """Something that happens once, when `bytes_left` more bytes have passed in its direction.
+
+    Nothing counts before a request that holds `asked` has passed, if there is to be one.
+    """
 
     direction: Direction
     kind: Kind
     bytes_left: int
+    asked: bytes = b""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -54,7 +58,7 @@ class _Pair:
 class Proxy:
     """Forwards every connection to the server's Unix socket. Use as an async context manager.
 
-    Bytes are counted from the call of `disturb`, over all connections.
+    Bytes are counted from the call of `disturb`, or from when what it waits for was asked, over all connections.
     """
 
     def __init__(self, server_socket_path: str, tls: ssl.SSLContext | None = None) -> None:
@@ -81,8 +85,10 @@ class Proxy:
         await asyncio.gather(*self._tasks)
         await self._listener.wait_closed()
 
-    def disturb(self, direction: Direction, kind: Kind, after_bytes: int) -> Disturbance:
-        self._disturbance = Disturbance(direction, kind, after_bytes)
+    def disturb(
+        self, direction: Direction, kind: Kind, after_bytes: int, *, asked: bytes = b""
+    ) -> Disturbance:
+        self._disturbance = Disturbance(direction, kind, after_bytes, asked)
         return self._disturbance
 
     def requests(self, connection: int) -> list[list[bytes]]:
@@ -146,7 +152,9 @@ class Proxy:
         self, pair: _Pair, direction: Direction, data: bytes, writer: asyncio.StreamWriter
     ) -> None:
         disturbance = self._disturbance
-        if disturbance is None or disturbance.direction is not direction:
+        if disturbance is None or disturbance.direction is not direction or disturbance.asked:
+            if disturbance is not None and direction is Direction.REQUESTS and disturbance.asked in data:
+                disturbance.asked = b""
             writer.write(data)
             await writer.drain()
             return
