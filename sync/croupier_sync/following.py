@@ -85,9 +85,14 @@ class Follower:
                     if len(events) == self._limits.batch_max:
                         self._ahead = asyncio.create_task(self._read_ahead(position.after(events), digest))
                     position = await write(self._connection, self._projector, position, batch)
-                    await self._tell(position)
-                    await let_keys_expire(self._server, events, self._limits.kept_s)
-                await self._fan_out.publish(events)
+                    # All at once: the next batch waits for one answer only. The notice first, since commands wait for it.
+                    await asyncio.gather(
+                        self._tell(position),
+                        let_keys_expire(self._server, events, self._limits.kept_s),
+                        self._fan_out.publish(events),
+                    )
+                else:
+                    await self._fan_out.publish(events)
             except Alarm:
                 await self._close(position)
                 raise
