@@ -85,7 +85,7 @@ class Follower:
                     if len(events) == self._limits.batch_max:
                         self._ahead = asyncio.create_task(self._read_ahead(position.after(events), digest))
                     position = await write(self._connection, self._projector, position, batch)
-                    # All at once: the next batch waits for one answer only. The notice first, since commands wait for it.
+                    # At once, so that the next batch waits for one answer; the notice first: commands wait for it.
                     await asyncio.gather(
                         self._tell(position),
                         let_keys_expire(self._server, events, self._limits.kept_s),
