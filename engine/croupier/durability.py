@@ -36,12 +36,13 @@ ORDER BY place
 ONCE_TYPES = ("rewards.granted", "session.ended")
 """Types of the events of commands that are done at most once per key, for ever."""
 
-# The index `events_once_per_key` has the same condition on the type.
+# The index `events_once_per_key` has the same condition on the type. Where the planner could take the order from the
+# index on all events of a player, it might read all of them instead, as while the table is small.
 _FIRST = f"""
 SELECT partition, epoch, seq, ts_ms, created, type, uid, tier, op_id, idempotency_key, request_hash, economy, rules,
   terms, result, changes
 FROM events WHERE uid = $1 AND idempotency_key = $2 AND type IN {ONCE_TYPES}
-ORDER BY epoch, seq LIMIT 1
+ORDER BY epoch + 0, seq LIMIT 1
 """
 
 
