@@ -101,7 +101,7 @@ class Views:
         return self.economy_of_canonical(version, data)
 
     async def economy_in_log(self, version: str) -> CompiledEconomy:
-        """An economy that the head or an event names. Raises CroupierError NOT_READY, also where Redis has just lost it."""
+        """An economy that the head or an event names. Raises CroupierError NOT_READY, also where Redis just lost it."""
         try:
             return await self.economy_of_version(version)
         except CroupierError as error:
