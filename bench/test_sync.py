@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gc
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,21 +28,22 @@ from croupier_sync.limits import DEFAULT_LIMITS
 from croupier_sync.outbox import read_after
 from croupier_sync.position import Position, read_position
 from croupier_sync.projector import Projector
-from croupier_sync.work import collect_rarely
+from croupier_sync.work import tune_interpreter
 
-EVENTS = 30_000
+EVENTS = 90_000
 ROUNDS = 3
 REQUESTS_ROUNDS = 4
 TABLES = ("events", "mirror", "game_history", "wallet_ledger", "gacha_daily", "game_stats")
 
 
 @pytest.fixture
-def rare_collections() -> Iterator[None]:
+def tuned_interpreter() -> Iterator[None]:
     """As the daemon's process has it."""
-    before = gc.get_threshold()
-    collect_rarely()
+    threshold, interval_s = gc.get_threshold(), sys.getswitchinterval()
+    tune_interpreter()
     yield
-    gc.set_threshold(*before)
+    gc.set_threshold(*threshold)
+    sys.setswitchinterval(interval_s)
 
 
 class Backlog:
@@ -120,7 +122,7 @@ class Backlog:
 
 
 @pytest.mark.benchmark(group=f"sync, a backlog of {EVENTS:,} pulls")
-def test_backlog_beside_a_bare_copy(benchmark: Any, tmp_path: Path, rare_collections: None) -> None:
+def test_backlog_beside_a_bare_copy(benchmark: Any, tmp_path: Path, tuned_interpreter: None) -> None:
     with casino(tmp_path) as servers, servers.players() as players:
         with servers.daemon():
             players.play(5_000, "redis")

@@ -19,7 +19,7 @@ from croupier_sync.limits import RETRY_PAUSE_MAX_S, RETRY_PAUSE_MIN_S, Limits
 from croupier_sync.migrations import check
 from croupier_sync.pause import Backoff
 from croupier_sync.postgres import connect, disconnect, require_durable
-from croupier_sync.work import collect_rarely
+from croupier_sync.work import tune_interpreter
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     Raises, before anything is touched: EconomyError for a bad economy file, MigrationError, NotDurable,
     InstallationMismatch, PartitionError, and ValueError for a URL that is none.
     """
-    collect_rarely()
+    tune_interpreter()
     economy = load_economy(Path(settings.economy) if settings.economy else None)
     transport = Transport(settings.redis_url)
     try:

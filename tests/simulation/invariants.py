@@ -126,14 +126,14 @@ def _nothing_done(
 
 
 def _held(log: Mapping[EventId, Event], attempt: Attempt) -> bool:
-    """Whether Postgres has the event of a reply, and it is this request's."""
+    """Whether Postgres has the event of a reply: this attempt's, or, of a replay, this request's."""
     assert attempt.event is not None
     event, request = log.get(attempt.event), attempt.request
     if event is None:
         return False
     header = event.header
     owned = (header.uid, header.idempotency_key) == (request.uid, request.logged_key)
-    return owned and (bool(request.logged_key) or header.op_id == attempt.op_id)
+    return owned and (attempt.replayed or header.op_id == attempt.op_id)
 
 
 def _with_events(attempts: Sequence[Attempt]) -> list[Attempt]:
