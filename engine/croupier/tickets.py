@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import re
 import secrets
 import time
 from typing import Final
@@ -19,6 +20,7 @@ from croupier_schemas.notifications import NoBody, TicketReply
 
 TICKET_TTL_S: Final = 30
 _TICKET_BYTES: Final = 32
+_is_ticket = re.compile("[A-Za-z0-9_-]{43}").fullmatch
 
 
 class Admitted(msgspec.Struct, frozen=True, array_like=True):
@@ -57,6 +59,8 @@ async def _issue(sources: Sources, caller: Caller, expires_s: int, _request: NoB
 
 async def redeem(sources: Sources, ticket: str) -> Admitted | None:
     """Whom the ticket lets in, once; None for one that is unknown, used or too old. Raises CroupierError NOT_READY."""
+    if not _is_ticket(ticket):
+        return None
     try:
         held = await sources.engine.transport.call("GETDEL", _key(ticket))
     except TransportError as error:

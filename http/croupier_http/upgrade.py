@@ -35,7 +35,7 @@ class Switched(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         connection = self._connection
-        if connection.transport is None:
+        if connection.transport is None or connection.transport.is_closing():
             raise ConnectionResetError("the client has gone")
         connection.keep_alive(False)  # or its idle time would end it
         connection.transport.write(self._head)

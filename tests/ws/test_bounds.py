@@ -45,7 +45,7 @@ async def test_given_a_client_that_does_not_read_when_it_asks_on_then_memory_is_
         for number in range(400):
             raw.writer.write(flood(number))
             commands += 60
-        stuck = await _until_steady(ran)
+        stuck = await until_steady(ran)
 
         # The replies fill the sockets' buffers and 64 KiB of ours; then no command is begun.
         assert stuck < commands
@@ -58,7 +58,7 @@ async def test_given_a_client_that_does_not_read_when_it_asks_on_then_memory_is_
         assert await ran() == commands
 
 
-async def _until_steady(value: Callable[[], Awaitable[float]]) -> float:
+async def until_steady(value: Callable[[], Awaitable[float]]) -> float:
     """What the value is once it has stood still for a while, having moved."""
     last, times = await value(), 0
     while times < 15:

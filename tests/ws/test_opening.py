@@ -52,6 +52,8 @@ async def test_given_a_token_in_the_header_or_the_address_or_a_ticket_when_opene
         (f"{WS}?token=", ""),
         (f"{WS}?ticket=nonsense", ""),
         (f"{WS}?ticket=", ""),
+        (f"{WS}?ticket={'x' * 4000}", ""),
+        (f"{WS}?ticket=%ED%A0%80", ""),
         (WS, forged(secret="x" * 64)),
         (WS, token(ttl_s=-1)),
         (MONITOR, ""),
@@ -151,6 +153,30 @@ async def test_given_a_page_of_an_origin_when_it_opens_a_socket_then_own_and_con
             assert await refused(client, origin=origin) == status
         async with connected(client, origin=client.url) as socket:  # the same host
             await socket.push("hello")
+
+
+async def test_given_a_page_without_an_origin_when_the_request_names_no_host_then_403(client: Client) -> None:
+    for origin, host in (("null", "Host: \r\n"), ("file://", "Host:\r\n"), ("null", "Host: null\r\n")):
+        reply = parsed(
+            await client.raw(
+                f"GET {WS} HTTP/1.1\r\n{host}Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                f"Origin: {origin}\r\nAuthorization: Bearer {token()}\r\n\r\n".encode()
+            )
+        )
+        assert reply.status == 403, (origin, host)
+
+
+async def test_given_a_ticket_of_bytes_that_are_no_text_when_opened_then_401(client: Client) -> None:
+    reply = parsed(
+        await client.raw(
+            f"GET {WS}?ticket=".encode() + b"\xff\xfe HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+            b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+    )
+
+    assert reply.status in (400, 401)
 
 
 async def test_given_a_refused_origin_when_a_ticket_was_shown_then_the_ticket_is_still_good(

@@ -38,14 +38,18 @@ class Subscription:
     def add(self, channel: str) -> None:
         """Listen to another channel too."""
         self._channels[channel] = None
-        if self._writer is not None:
-            self._writer.write(pack(("SUBSCRIBE", channel)))
+        self._send("SUBSCRIBE", channel)
 
     def remove(self, channel: str) -> None:
         """Listen to a channel no longer."""
         del self._channels[channel]
-        if self._writer is not None:
-            self._writer.write(pack(("UNSUBSCRIBE", channel)))
+        self._send("UNSUBSCRIBE", channel)
+
+    def _send(self, *command: str) -> None:
+        """Send it, unless there is no connection: the next one begins with the channels there are then."""
+        # One that breaks is still there for a moment, and uvloop's transport raises.
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(pack(command))
 
     async def listen(
         self,

@@ -81,6 +81,7 @@ class Channel:
         self._second = 0
         self._frames = 0
         connection.on_frame = self._frame
+        connection.on_control = self._is_allowed
         connection.on_drained = self._go_on
 
     @property
@@ -95,10 +96,7 @@ class Channel:
         if connection.identity.expires_s <= time.time():
             connection.close(TOKEN_EXPIRED, "the token has expired")
             return
-        if self._is_one_too_many():
-            connection.close(
-                TOO_MANY_FRAMES, f"more than {self._channels.frames_per_second} frames in a second"
-            )
+        if not self._is_allowed():
             return
         try:
             calls = connection.codec.calls(frame)
@@ -113,21 +111,26 @@ class Channel:
         for call in calls:
             self._begin(call)
 
-    def _is_one_too_many(self) -> bool:
+    def _is_allowed(self) -> bool:
+        """Count a frame; close the socket where it is one too many in its second."""
         allowed = self._channels.frames_per_second
         if not allowed:
-            return False
+            return True
         second = int(monotonic())
         if second != self._second:
             self._second, self._frames = second, 0
         self._frames += 1
-        return self._frames > allowed
+        if self._frames > allowed:
+            self._connection.close(TOO_MANY_FRAMES, f"more than {allowed} frames in a second")
+        return self._frames <= allowed
 
     def _go_on(self) -> None:
         """Begin what may be begun of the commands that wait; read on once none does."""
         waiting, connection = self._waiting, self._connection
         if waiting is None:
             return
+        if connection.is_ending:
+            waiting.clear()  # nobody would see the replies, and who was put out is not to go on
         while waiting and self.in_flight < IN_FLIGHT_MAX and not connection.is_slow:
             self._begin(waiting.popleft())
         if bool(waiting) is not self._paused:

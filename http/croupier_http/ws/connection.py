@@ -52,13 +52,14 @@ class Connection:
 
     What is sent in one turn of the event loop goes out in one write, all replies of it in one frame. Pushes that the
     client is too slow for are dropped; `on_gap` is then called once the client has caught up, since it must be told the
-    newest state. `on_frame` hears of frames with data, `on_end` of the end.
+    newest state. `on_frame` hears of frames with data, `on_control` of pings and pongs, `on_end` of the end.
     """
 
     __slots__ = (
         "_call_soon", "_closing_timer", "_flush_due", "_frames", "_missed", "_protocol", "_pushes", "_replies",
         "_transport", "_unsent", "close_code", "codec", "ended", "greeted_up_to", "greeting", "heard_s", "held",
-        "identity", "kind", "on_drained", "on_end", "on_frame", "on_gap", "pinged", "slow_since_s", "subject",
+        "identity", "kind", "on_control", "on_drained", "on_end", "on_frame", "on_gap", "pinged", "slow_since_s",
+        "subject",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +80,7 @@ class Connection:
         self.greeted_up_to = (0, 0)
         self.held: list[tuple[Place | None, bytes]] | None = None
         self.on_frame: Callable[[bytes], None] = _ignore
+        self.on_control: Callable[[], object] = _nothing
         self.on_drained: Callable[[], None] = _nothing
         self.on_gap: Callable[[], None] = _nothing
         self.on_end: Callable[[], None] = _nothing
@@ -105,6 +107,11 @@ class Connection:
     def is_slow(self) -> bool:
         """Whether the client does not read what was sent."""
         return self._protocol.writing_paused
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether no more is sent."""
+        return bool(self.close_code) or self.ended.done()
 
     def reply(self, encoded: bytes) -> None:
         """Send a reply to a command. Those are never dropped: who begins commands must look at `is_slow` before."""
@@ -162,7 +169,7 @@ class Connection:
         self._flush_due = False
         self._unsent = 0
         replies, pushes = self._replies, self._pushes
-        if self.close_code or self.ended.done():
+        if self.is_ending:
             replies.clear()
             pushes.clear()
             return
@@ -174,12 +181,17 @@ class Connection:
             self._replies = []
         self._pushes = []
         self._frames.count("out", sent)
-        self._transport.write(b"".join(pushes))
+        self._write(b"".join(pushes))
+
+    def _write(self, data: bytes) -> None:
+        """Send bytes, unless the connection breaks: between that and `lost`, uvloop's transport raises."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def ping(self) -> None:
         """Ask the client for a sign of life."""
         self.pinged = True
-        self._transport.write(_PING)
+        self._write(_PING)
 
     def _drained(self) -> None:
         """The client has read what was sent."""
@@ -191,22 +203,23 @@ class Connection:
 
     def pause_reading(self) -> None:
         """Leave what the client sends in the network."""
-        self._transport.pause_reading()
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self.ended.done():
+        if not self._transport.is_closing():
             self._transport.resume_reading()
 
     # The end.
 
     def close(self, code: int, reason: str = "") -> None:
         """Send what is to be sent, then a close frame; the connection ends when the client answers that."""
-        if self.close_code or self.ended.done():
+        if self.is_ending:
             return
         self._flush()
         self.close_code = code
         payload = code.to_bytes(2, "big") + reason.encode()[:123]
-        self._transport.write(frame_head(_OPCODE_CLOSE, len(payload)) + payload)
+        self._write(frame_head(_OPCODE_CLOSE, len(payload)) + payload)
         self._closing_timer = asyncio.get_running_loop().call_later(CLOSING_TIMEOUT_S, self.abort)
 
     def abort(self) -> None:
@@ -236,12 +249,14 @@ class Connection:
 
     def pinged_by_client(self, payload: bytes) -> None:
         self._heard()
+        self.on_control()
         # Pongs that are not read would pile up; who does not read needs none.
         if not self.close_code and not self._protocol.writing_paused:
-            self._transport.write(frame_head(_OPCODE_PONG, len(payload)) + payload)
+            self._write(frame_head(_OPCODE_PONG, len(payload)) + payload)
 
     def ponged(self) -> None:
         self._heard()
+        self.on_control()
 
     def close_received(self, code: int) -> None:
         self.close(code or NORMAL)

@@ -150,7 +150,8 @@ class Greetings:
 
     async def _snapshot(self, connection: Connection) -> Snapshot:
         events = await self._last_events()
-        connection.greeted_up_to = (events[-1].id.epoch, events[-1].id.seq) if events else (0, 0)
+        # Not that of the last one: their order is that of the clocks of several workers.
+        connection.greeted_up_to = max(((event.id.epoch, event.id.seq) for event in events), default=(0, 0))
         return Snapshot([await self.show(event) for event in events], live=self._sources.postgres is not None)
 
     async def _last_events(self) -> list[Event]:

@@ -50,6 +50,7 @@ def _check_origin(request: web.BaseRequest, cors: Cors | None) -> None:
     origin = single_header(request.headers, hdrs.ORIGIN)
     if origin is None:
         return
-    own = origin.partition("://")[2].lower() == request.headers.get(hdrs.HOST, "").lower()
+    host = origin.partition("://")[2].lower()  # empty for `null`, the origin of pages that have none
+    own = host and host == request.headers.get(hdrs.HOST, "").lower()
     if not own and not (cors is not None and cors.allows(origin)):
         raise CroupierError("FORBIDDEN", "Pages of this origin may not open a WebSocket here.")

@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 MESSAGES_MAX: Final = 10_000
 """Messages that wait to be delivered; beyond, they are dropped, and every socket is told the newest state."""
 
+MESSAGES_BYTES_MAX: Final = 16 * 1024 * 1024
+"""The same in bytes: a message for who watches everything has up to 100 events."""
+
 Listeners = dict[Connection, None]
 
 _read_json = msgspec.json.Decoder().decode
@@ -47,6 +50,7 @@ class Live:
         self._listeners: dict[str, Listeners] = {keys.broadcast(): {}}
         self._confirmed: set[str] = set()
         self._messages: deque[tuple[str, bytes]] = deque()
+        self._messages_bytes = 0
         self._wake = asyncio.Event()
         self._needed = asyncio.Event()
 
@@ -89,11 +93,13 @@ class Live:
             self._greetings.ask(connection)
 
     def _heard(self, channel: str, message: bytes) -> None:
-        if len(self._messages) >= MESSAGES_MAX:
+        if len(self._messages) >= MESSAGES_MAX or self._messages_bytes > MESSAGES_BYTES_MAX:
             log.warning("too many events to deliver; every socket is told the newest state instead")
             self._messages.clear()
+            self._messages_bytes = 0
             self._greet_all()
         self._messages.append((channel, message))
+        self._messages_bytes += len(message)
         self._wake.set()
 
     def _greet_all(self) -> None:
@@ -108,6 +114,7 @@ class Live:
             self._wake.clear()
             while self._messages:
                 channel, message = self._messages.popleft()
+                self._messages_bytes -= len(message)
                 try:
                     await self._deliver(channel, message)
                 except (CroupierError, msgspec.DecodeError) as error:

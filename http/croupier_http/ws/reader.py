@@ -4,15 +4,18 @@ aiohttp itself puts messages in a queue, from which a task takes them: 2 us and 
 """
 
 import asyncio
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from aiohttp import web
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 from aiohttp.http_websocket import WebSocketError, WSMsgType
 
+from croupier_http.ws.masking import Heads
+
 FRAME_BYTES_MAX: Final = 16 * 1024
 """Size of a message, in however many fragments."""
 
+_PROTOCOL_ERROR: Final = 1002
 _NO_LIMIT: Final = 2**30  # of aiohttp's queue, which stays empty
 
 
@@ -57,10 +60,27 @@ class _Messages(WebSocketDataQueue):
             self._receiver.close_received(data[1])
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
-        self._receiver.broke_protocol(exc.code if isinstance(exc, WebSocketError) else 1002)
+        self._receiver.broke_protocol(exc.code if isinstance(exc, WebSocketError) else _PROTOCOL_ERROR)
 
     def feed_eof(self) -> None:
         self._receiver.lost()
+
+
+class _MaskedOnly:
+    """aiohttp's reader, for frames that are masked."""
+
+    def __init__(self, reader: WebSocketReader, receiver: Receiver) -> None:
+        self._read = reader.feed_data
+        self._are_masked = Heads().are_masked
+        self._receiver = receiver
+        self.feed_eof = reader.feed_eof
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Hand on what came. The first of the answer: whether to read no more."""
+        if self._are_masked(data):
+            return self._read(data)
+        self._receiver.broke_protocol(_PROTOCOL_ERROR)
+        return True, b""
 
 
 def begin_reading(protocol: web.RequestHandler, receiver: Receiver) -> None:
@@ -68,4 +88,4 @@ def begin_reading(protocol: web.RequestHandler, receiver: Receiver) -> None:
     reader = WebSocketReader(
         _Messages(protocol, receiver), FRAME_BYTES_MAX + 1, compress=False, decode_text=False
     )
-    protocol.set_parser(reader)
+    protocol.set_parser(cast(WebSocketReader, _MaskedOnly(reader, receiver)))
