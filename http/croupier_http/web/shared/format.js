@@ -28,8 +28,11 @@ export function time(time) {
   return today ? clock.format(when) : `${day.format(when)}, ${clock.format(when)}`;
 }
 
-/** @param {string} time RFC 3339 @returns {string} day and time */
-export const dayAndTime = (time) => moment.format(new Date(time));
+/** @param {string} time RFC 3339 @returns {string} day and time; what is no time, as in a pasted receipt, as it is */
+export function dayAndTime(time) {
+  const when = new Date(time);
+  return Number.isNaN(when.getTime()) ? String(time) : moment.format(when);
+}
 
 /** @param {number} seconds @returns {string} such as `45 s`, `3 min 5 s` or `2 h 10 min` */
 export function duration(seconds) {
