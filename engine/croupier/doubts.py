@@ -10,7 +10,7 @@ class Doubts:
     """Epochs by operation id.
 
     A script writes to the log of one epoch, that of its fence, or nowhere. So an attempt that is over, as its caller
-    has been answered, is not applied for certain once Postgres has sealed that epoch and has no event of it.
+    has been answered, is not applied for certain once Postgres' log has gone on to a greater epoch without its event.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ import structlog
 from croupier.errors import CroupierError
 from croupier.event_log import event_of_row
 from croupier.partition import PARTITIONS
-from croupier.postgres import asking_postgres, is_away
+from croupier.postgres import asking_postgres, fetch, fetchrow, is_away
 from croupier.transport import Subscription
 from croupier_schemas import keys
 from croupier_schemas.events import Event, EventId
@@ -24,11 +24,13 @@ log = structlog.get_logger(__name__)
 
 POLL_S = 0.05
 
+# An epoch is sealed for good once the log itself has gone on to a greater one. That a greater one was taken shows less:
+# after a restore, which skips epochs, `croupier adopt` may still bring in the events of a lower one.
 # One statement, so that an epoch which is sealed was looked into after that. A sub-select, because a join might be
 # planned as a scan of the whole table while that is small, and kept when it no longer is.
 _ASK = """
 SELECT (SELECT op_id FROM events e WHERE (e.partition, e.epoch, e.seq) = (a.partition, a.epoch, a.seq)) AS op_id,
-  (SELECT taken_epoch > a.epoch FROM partitions p WHERE p.partition = a.partition) AS sealed
+  (SELECT p.epoch > a.epoch FROM partitions p WHERE p.partition = a.partition) AS sealed
 FROM unnest($1::int[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS a(partition, epoch, seq, place)
 ORDER BY place
 """
@@ -93,7 +95,7 @@ class Durability:
     async def first(self, uid: int, key: str) -> Event | None:
         """The event of a command that is done at most once, ever, under this key. Raises CroupierError NOT_READY."""
         with asking_postgres():
-            row = await self._pool.fetchrow(_FIRST, uid, key, timeout=self._timeout_s)
+            row = await fetchrow(self._pool, _FIRST, uid, key, timeout_s=self._timeout_s)
         if row is None:
             return None
         return event_of_row(EventId(row["partition"], row["epoch"], row["seq"]), row)
@@ -130,12 +132,14 @@ class Durability:
     async def _ask(self, waiters: list[_Waiter]) -> None:
         events = [waiter.event for waiter in waiters]
         try:
-            rows = await self._pool.fetch(
+            rows = await fetch(
+                self._pool,
                 _ASK,
                 [event.partition for event in events],
                 [event.epoch for event in events],
                 [event.seq for event in events],
-                timeout=self._timeout_s,
+                timeout_s=self._timeout_s
+                / 2,  # where nobody answers, there is time to ask on another connection
             )
         except Exception as error:  # the waiters' own timeouts decide; the next look may succeed
             if not is_away(error):

@@ -19,7 +19,7 @@ from croupier.deterministic import InjectedClock
 from croupier.doubts import Doubts
 from croupier.durability import Durability
 from croupier.errors import CroupierError
-from croupier.event_log import in_outbox
+from croupier.event_log import in_outbox, newest_of
 from croupier.failures import failure, refusal
 from croupier.fairness.nonce import nonce_floor
 from croupier.fairness.seeds import MasterKeys, ServerSeed
@@ -35,7 +35,7 @@ from croupier.transport import OutcomeUnknown, ReplyError, Transport, TransportE
 from croupier.views import View, Views
 from croupier_schemas import keys
 from croupier_schemas.economy import BALANCE_MAX
-from croupier_schemas.events import Event, EventHeader, encode_header
+from croupier_schemas.events import Event, EventHeader, EventId, encode_header
 
 log = structlog.get_logger(__name__)
 
@@ -110,24 +110,24 @@ class Engine:
         if caller.idempotency_key:
             check_idempotency_key(caller.idempotency_key)
         try:
-            done, terms = await self._run(command, caller, request)
+            done, terms, view = await self._run(command, caller, request)
         except SettingsError as error:
             log.error("command failed", command=command.name, uid=caller.uid, error=str(error))
             raise CroupierError("INTERNAL") from error
         except TransportError as error:
             raise failure(error, command=command.name) from error
-        if done.event is not None and command.waits_for_postgres(self.settings, caller):
+        if command.waits_for_postgres(self.settings, caller):
             try:
-                await self._make_durable(done)
+                await self._make_durable(done, view)
             except CroupierError:
-                self.doubts.add(done.event.partition, done.op_id, done.event.epoch)
+                self.doubts.add(view.partition, done.op_id, done.event.epoch if done.event else view.epoch)
                 raise
         economy = self.views.known_economy(done.economy) or await self.views.economy_in_log(done.economy)
         return Outcome(command.render(economy, terms, done), done.replayed, done.rate_blocked)
 
     async def _run(
         self, command: Command[Request, Terms, Reply], caller: Caller, request: Request
-    ) -> tuple[Done, Terms]:
+    ) -> tuple[Done, Terms, View]:
         deadline_ms = _monotonic_ms() + int(self.settings.command_timeout_seconds * 1000)
         script, uid = self.scripts[command.name], command.player(request) if command.player else caller.uid
         partition, key = uid % PARTITIONS, command.key(caller, request)
@@ -140,7 +140,7 @@ class Engine:
             if key and command.forever_key is not None and view is not looked_under:
                 first = await self._done_before(view.installation, uid, key, request_hash)
                 if first is not None:
-                    return of_event(script, command.terms_type, first)
+                    return *of_event(script, command.terms_type, first), view
                 looked_under = view
             now_ms, left_ms = self.now_ms(), deadline_ms - _monotonic_ms()
             context = Context(
@@ -170,9 +170,9 @@ class Engine:
                 done = read_reply(script, partition, view.economy.version, caller.op_id, *answer[1:])
                 if self._clock_ms is None:
                     self._server_time_was(done.ts_ms)
-                return done, terms
+                return done, terms, view
             if code == b"REPLAYED":
-                return read_kept(script, partition, command.terms_type, answer[1])
+                return *read_kept(script, partition, command.terms_type, answer[1]), view
             if code == b"FENCED":
                 self.views.forget(partition)
             elif code == b"NEEDS_SEED":
@@ -291,13 +291,25 @@ class Engine:
         rate = command.rate(context)
         return rate.per_second, rate.per_minute, int(context.economy.economy.rate_limit.mode == "shadow")
 
-    async def _make_durable(self, done: Done) -> None:
-        """Wait until no failure can take the event back: until Postgres has it, or else Redis' log is on disk."""
-        assert done.event is not None
+    async def _make_durable(self, done: Done, view: View) -> None:
+        """Wait until no failure can take back what the reply says. Raises DURABILITY_TIMEOUT and NOT_APPLIED.
+
+        Without an event of its own the reply says what events before it have done. Whoever has the newest event of
+        the log has them too.
+        """
+        event, op_id = done.event, done.op_id
+        if event is None:
+            if (newest := await newest_of(self, view)) is None:
+                raise CroupierError("DURABILITY_TIMEOUT", retry_after_s=1)
+            event, op_id = newest.id, newest.header.op_id
         if self.durability is not None:
-            await self.durability.wait(done.event, done.op_id)
-            return
-        timeout_s, partition = self.settings.durability_timeout_seconds, done.event.partition
+            await self.durability.wait(event, op_id)
+        else:
+            await self._on_disk(event, op_id)
+
+    async def _on_disk(self, event: EventId, op_id: bytes) -> None:
+        """Wait until Redis' own log of writes has the event on disk. Raises CroupierError DURABILITY_TIMEOUT."""
+        timeout_s, partition = self.settings.durability_timeout_seconds, event.partition
         number = self.transport.connection_number
         try:
             # WAITAOF speaks of what was written on this connection, and the event may have come by another one: so
@@ -309,13 +321,14 @@ class Engine:
             synced: Any = await self.transport.call(
                 "WAITAOF", 1, 0, int(timeout_s * 1000), timeout_s=timeout_s + REPLY_GRACE_S
             )
-        except ReplyError as error:
-            log.warning("this Redis keeps no log, so nothing on it is durable", error=str(error))
-            return
         except TransportError as error:
+            # Any other refusal means that it does, but was demoted meanwhile, or does not let us ask.
+            if isinstance(error, ReplyError) and "appendonly is disabled" in error.message:
+                log.warning("this Redis keeps no log, so nothing on it is durable", error=str(error))
+                return
             raise CroupierError("DURABILITY_TIMEOUT", retry_after_s=1) from error
-        held = await in_outbox(self, done.event)
-        lost = held is None or held.header.op_id != done.op_id
+        held = await in_outbox(self, event)
+        lost = held is None or held.header.op_id != op_id
         if synced[0] != 1 or lost or number != self.transport.connection_number:
             raise CroupierError("DURABILITY_TIMEOUT", retry_after_s=1)
 

@@ -1,12 +1,15 @@
 """Looking up single events: in Postgres, or in the outbox while the daemon has not taken them yet."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
 
+from croupier.paging import QUERY_TIMEOUT_S
 from croupier.partition import PARTITIONS
+from croupier.postgres import asking_postgres, fetchrow
 from croupier.query import Sources
+from croupier.transport import TransportError
 from croupier.wallet import read_player
 from croupier_schemas import keys
 from croupier_schemas.events import Event, EventHeader, EventId, decode_changes, decode_entry
@@ -14,6 +17,7 @@ from croupier_schemas.records import PLAYER, Player
 
 if TYPE_CHECKING:
     from croupier.engine import Engine
+    from croupier.views import View
 
 _EVENT = """
 SELECT ts_ms, created, type, uid, tier, op_id, idempotency_key, request_hash, economy, rules, terms,
@@ -25,9 +29,11 @@ _MIRRORED = "SELECT value FROM mirror WHERE partition = $1 AND key = $2 AND fiel
 
 
 async def find_event(sources: Sources, event_id: EventId) -> Event | None:
-    """The event of that id, or None."""
+    """The event of that id, or None. Raises CroupierError NOT_READY."""
     if sources.postgres is not None:
-        row = await sources.postgres.fetchrow(_EVENT, event_id.partition, event_id.epoch, event_id.seq)
+        place = event_id.partition, event_id.epoch, event_id.seq
+        with asking_postgres():
+            row = await fetchrow(sources.postgres, _EVENT, *place, timeout_s=QUERY_TIMEOUT_S)
         if row is not None:
             return event_of_row(event_id, row)
     return await in_outbox(sources.engine, event_id)
@@ -70,10 +76,30 @@ async def in_outbox(engine: "Engine", event_id: EventId) -> Event | None:
     return None
 
 
+async def newest_of(engine: "Engine", view: "View") -> Event | None:
+    """The last event of the log that a script had under this view; None where that log cannot be read any more."""
+    number, transport = view.connection_number, engine.transport
+    if number != transport.connection_number:
+        return None
+    stream, timeout_s = keys.outbox(view.partition, view.fence), engine.settings.command_timeout_seconds
+    try:
+        entries: Any = await transport.call("XREVRANGE", stream, "+", "-", "COUNT", 1, timeout_s=timeout_s)
+    except TransportError:
+        return None
+    if not entries or number != transport.connection_number:
+        return None
+    return decode_entry(view.partition, *entries[0])
+
+
 async def player_held(sources: Sources, uid: int) -> Player | None:
-    """A player's record as no failure can take it back: Postgres', or Redis' on a server without Postgres."""
+    """A player's record as no failure can take it back: Postgres', or Redis' on a server without Postgres.
+
+    Raises CroupierError NOT_READY.
+    """
     if sources.postgres is None:
         return await read_player(sources, uid)
     partition = uid % PARTITIONS
-    value = await sources.postgres.fetchval(_MIRRORED, partition, keys.player(partition, uid))
-    return PLAYER.unpack(value) if value is not None else None
+    with asking_postgres():
+        name = keys.player(partition, uid)
+        row = await fetchrow(sources.postgres, _MIRRORED, partition, name, timeout_s=QUERY_TIMEOUT_S)
+    return PLAYER.unpack(row["value"]) if row is not None else None

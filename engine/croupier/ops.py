@@ -14,8 +14,9 @@ An epoch that Postgres has handed to another server makes this one's outbox wort
 on a fork, and what the other server did is not in it.
 
 Postgres alone can show that an attempt was not applied, also while Redis is away: where its log ends with an event from
-after the attempt's time, or where it has sealed the epoch in which alone the attempt may have run (`doubts`). But what
-an adoption has left out of its log may have been any attempt of that time.
+after the attempt's time, or where it has gone on beyond the epoch in which alone the attempt may have run (`doubts`).
+But what an adoption has left out of its log may have been any attempt of that time; and a clock that is behind the
+log's end has gone back.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from croupier.errors import CroupierError
 from croupier.op_id import OP_LIFETIME_MS, made_ms
 from croupier.paging import QUERY_TIMEOUT_S
 from croupier.partition import PARTITIONS, Head, PartitionError, read_head
-from croupier.postgres import is_away
+from croupier.postgres import fetchrow, is_away
 from croupier.query import Query, Sources
 from croupier.transport import TransportError
 from croupier_schemas import keys
@@ -53,7 +54,7 @@ _ATTEMPTS = 2
 _CURSOR = "SELECT epoch, seq, op_id FROM partitions WHERE partition = $1 AND epoch IS NOT NULL"
 # One statement, so that the event is looked for in the log of that very epoch.
 _EVENT = """
-SELECT p.taken_epoch, p.taken_identity, p.ts_ms AS log_ms, e.epoch, e.seq, e.type, e.uid,
+SELECT p.taken_epoch, p.taken_identity, p.epoch AS log_epoch, p.ts_ms AS log_ms, e.epoch, e.seq, e.type, e.uid,
   (SELECT max(f.ts_ms) FROM adoptions a JOIN events f ON f.partition = a.partition
    AND f.epoch = split_part(a.first_entry, '-', 1)::bigint AND f.seq = split_part(a.first_entry, '-', 2)::bigint
    WHERE a.partition = p.partition) AS gap_ms
@@ -140,18 +141,14 @@ async def _look(sources: Sources, partition: int, op_id: bytes) -> _Look:
             return _Look(_Found(event_id, row["type"], row["uid"], durable=True), False, at_ms)
         if row is not None and _is_in_gap(row, op_id):
             return _Look(None, False, at_ms)
-        if row is not None and _is_not_in_log(engine, partition, row, op_id):
-            return _Look(None, True, at_ms)
-        if before is None:
-            return _Look(None, False, at_ms)
-        superseded = row is not None and (row["taken_epoch"], row["taken_identity"]) != (
-            before.head.epoch,
-            before.head.identity,
-        )
-        if superseded:
-            return _Look(None, False, at_ms)
+        superseded = row is not None and before is not None and _is_superseded(row, before.head)
         if scan.found is not None:
-            return _Look(scan.found._replace(durable=None if row is None else False), False, at_ms)
+            found = None if superseded else scan.found._replace(durable=None if row is None else False)
+            return _Look(found, False, at_ms)
+        if row is not None and _is_not_in_log(engine, partition, row, op_id, at_ms):
+            return _Look(None, True, at_ms)
+        if before is None or superseded:
+            return _Look(None, False, at_ms)
         after = await _server(engine, partition)
         if after is not None and after.head != before.head:
             continue
@@ -168,13 +165,26 @@ def _is_in_gap(row: "asyncpg.Record", op_id: bytes) -> bool:
     return row["gap_ms"] is not None and made_ms(op_id) - OP_LIFETIME_MS <= row["gap_ms"]
 
 
-def _is_not_in_log(engine: "Engine", partition: int, row: "asyncpg.Record", op_id: bytes) -> bool:
-    """Whether the log of Postgres, which has no event of the attempt, never will have one."""
+def _is_superseded(row: "asyncpg.Record", head: Head) -> bool:
+    """Whether Postgres has handed the next epoch to another server."""
+    return (row["taken_epoch"], row["taken_identity"]) != (head.epoch, head.identity)
+
+
+def _is_not_in_log(
+    engine: "Engine", partition: int, row: "asyncpg.Record", op_id: bytes, now_ms: int
+) -> bool:
+    """Whether the log of Postgres, which has no event of the attempt, never will have one.
+
+    That its last event is from after the attempt's time shows nothing where the server's clock, `now_ms`, is behind
+    that event: it has gone back, and what was done since is still to come to Postgres.
+    """
+    if row["log_epoch"] is None:
+        return False
     epoch = engine.doubts.epoch(partition, op_id)
-    if epoch is not None and row["taken_epoch"] > epoch:
+    if epoch is not None and row["log_epoch"] > epoch:
         return True
     timed = engine.injected_clock is None
-    return timed and row["log_ms"] is not None and row["log_ms"] > made_ms(op_id) + OP_LIFETIME_MS
+    return timed and made_ms(op_id) + OP_LIFETIME_MS < row["log_ms"] <= now_ms
 
 
 def _is_over(op_id: bytes, before: _Server, scan: _Scan, after: _Server | None) -> bool:
@@ -267,7 +277,7 @@ async def _row(pool: "asyncpg.Pool | None", statement: str, *arguments: object) 
     if pool is None:
         return None
     try:
-        return await pool.fetchrow(statement, *arguments, timeout=QUERY_TIMEOUT_S)
+        return await fetchrow(pool, statement, *arguments, timeout_s=QUERY_TIMEOUT_S)
     except Exception as error:
         if not is_away(error):
             raise

@@ -1,5 +1,6 @@
 """What asyncpg's errors mean, and what a caller is told of them."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,3 +43,31 @@ def asking_postgres() -> Iterator[None]:
             raise
         log.warning("Postgres is not available", error=str(error) or type(error).__name__)
         raise CroupierError("NOT_READY", "Postgres cannot be reached right now.", retry_after_s=1) from error
+
+
+async def fetch(
+    pool: asyncpg.Pool, statement: str, *arguments: object, timeout_s: float
+) -> list[asyncpg.Record]:
+    """The rows of a statement; all of it within `timeout_s`, also the wait for a connection and its return.
+
+    A connection on which nobody answers in time is dropped. asyncpg's own timeouts are for the statement alone: it
+    then waits on the same connection for the end of that, however long. Raises asyncpg's errors, OSError, TimeoutError.
+    """
+    async with asyncio.timeout(timeout_s):
+        connection = await pool.acquire()
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+            return rows
+        except (TimeoutError, asyncio.CancelledError):
+            connection.terminate()
+            raise
+        finally:
+            await pool.release(connection, timeout=timeout_s)
+
+
+async def fetchrow(
+    pool: asyncpg.Pool, statement: str, *arguments: object, timeout_s: float
+) -> asyncpg.Record | None:
+    """The row of a statement that has one at most. Otherwise like `fetch`."""
+    rows = await fetch(pool, statement, *arguments, timeout_s=timeout_s)
+    return rows[0] if rows else None

@@ -23,6 +23,7 @@ _COMPARISONS_MAX = 8
 class View:
     """What this process believes of a partition, and the connection on which it learned so."""
 
+    partition: int
     connection_number: int
     epoch: int
     fence: str
@@ -156,7 +157,7 @@ class Views:
         seconds, microseconds = server_time
         self._server_time_was(int(seconds) * 1000 + int(microseconds) // 1000)
         economy = await self.economy_in_log(head.economy)
-        return View(number, head.epoch, head.fence, head.installation, economy)
+        return View(partition, number, head.epoch, head.fence, head.installation, economy)
 
     async def _read_head(self, partition: int) -> Head | None:
         try:

@@ -3,10 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from croupier.crash.cashout import CASHOUT
+from croupier.sessions.end import END
+from croupier.sessions.start import START
 from croupier_schemas import keys
 from croupier_schemas.events import Event, EventId, decode_entry
 from croupier_schemas.records import LAYOUTS
@@ -39,6 +42,7 @@ def broken(world: World, front: Front) -> list[str]:
         *_no_faults(front.attempts),
         *_nothing_done(held, attempts, histories),
         *_strict_held(held, attempts),
+        *_strict_told(events, attempts),
         *_lost_are_suffixes(held, histories),
         *_same_replies(held, attempts),
         *_in_order(held, attempts),
@@ -146,6 +150,33 @@ def _strict_held(log: Mapping[EventId, Event], attempts: Sequence[Attempt]) -> l
         for each in _with_events(attempts)
         if each.strict and not _held(log, each)
     ]
+
+
+_TOLD: Final = {
+    START.name: ("session.started", "session_id"),
+    END.name: ("session.ended", "session_id"),
+    CASHOUT.name: ("crash.settled", "game_id"),
+}
+"""Commands that may find nothing left to do: the event by which that is so, and the id in the reply that it names."""
+
+
+def _strict_told(events: Sequence[Event], attempts: Sequence[Attempt]) -> list[str]:
+    """A strict reply without an event of its own speaks of a session or a round that the log has as it says."""
+    by_type: dict[tuple[int, str], list[Event]] = defaultdict(list)
+    for event in events:
+        by_type[event.header.uid, event.header.type].append(event)
+    found = []
+    for each in attempts:
+        if each.strict and each.status == OK and each.event is None:
+            type_, field = _TOLD[each.request.command.name]
+            told = bytes.fromhex(msgspec.json.decode(each.data)[field].rpartition("-")[2])
+            if not any(
+                told in (change.value or b"")
+                for event in by_type[each.request.uid, type_]
+                for change in event.changes
+            ):
+                found.append(f"strict, and no {type_} in Postgres is about {told.hex()}: {_name(each)}")
+    return found
 
 
 def _lost_are_suffixes(log: Mapping[EventId, Event], histories: "Sequence[History]") -> list[str]:

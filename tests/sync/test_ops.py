@@ -1,7 +1,8 @@
 """What became of an attempt, where Postgres takes what the outbox holds: nothing slips through between the two."""
 
+import itertools
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 import asyncpg
 import pytest
@@ -48,26 +49,29 @@ async def follow(casino: Casino, limits: Limits = TRIM_AT_ONCE) -> None:
         await casino.until_caught_up()
 
 
-class Interrupted:
-    """A pool that lets something happen right before or after its n-th query; they count from 0."""
+Interrupt = Callable[[int, str, Callable[[], Awaitable[Any]]], None]
+_ROW = ops._row
 
-    def __init__(
-        self, pool: asyncpg.Pool, query: int, moment: str, action: Callable[[], Awaitable[Any]]
-    ) -> None:
-        self._pool, self._query, self._moment, self._action = pool, query, moment, action
-        self._queries = 0
 
-    async def fetchrow(self, *arguments: Any, **options: Any) -> Any:
-        now, self._queries = self._queries == self._query, self._queries + 1
-        if now and self._moment == "before":
-            await self._action()
-        row = await self._pool.fetchrow(*arguments, **options)
-        if now and self._moment == "after":
-            await self._action()
-        return row
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Interrupt:
+    """Let something happen right before or after the n-th question to Postgres from now on; they count from 0."""
 
-    def sources(self, casino: Casino) -> Sources:
-        return Sources(casino.engine, cast("asyncpg.Pool", self))
+    def at(query: int, moment: str, action: Callable[[], Awaitable[Any]]) -> None:
+        queries = itertools.count()
+
+        async def row(*arguments: Any) -> Any:
+            now = next(queries) == query
+            if now and moment == "before":
+                await action()
+            row = await _ROW(*arguments)
+            if now and moment == "after":
+                await action()
+            return row
+
+        monkeypatch.setattr(ops, "_row", row)
+
+    return at
 
 
 MOMENTS = pytest.mark.parametrize(
@@ -95,7 +99,7 @@ async def test_given_a_pull_when_the_daemon_has_taken_and_trimmed_it_then_it_is_
 
 @MOMENTS
 async def test_given_the_daemon_takes_and_trims_between_two_looks_when_asked_then_it_is_found_all_the_same(
-    played: Casino, pool: asyncpg.Pool, query: int, moment: str
+    played: Casino, pool: asyncpg.Pool, interrupt: Interrupt, query: int, moment: str
 ) -> None:
     op_id = await pull(played)
     await pull(played)
@@ -104,14 +108,15 @@ async def test_given_the_daemon_takes_and_trims_between_two_looks_when_asked_the
         await follow(played)
         await age(played)
 
-    reply = await ask(Interrupted(pool, query, moment, taken).sources(played), op_id)
+    interrupt(query, moment, taken)
+    reply = await ask(Sources(played.engine, pool), op_id)
 
     assert reply.outcome == "applied"
 
 
 @MOMENTS
 async def test_given_a_push_between_two_looks_when_asked_then_neither_answer_is_wrong(
-    played: Casino, pool: asyncpg.Pool, query: int, moment: str
+    played: Casino, pool: asyncpg.Pool, interrupt: Interrupt, query: int, moment: str
 ) -> None:
     op_id, never_sent = await pull(played), new_op(played)
     tokens = iter((2, 3))
@@ -120,13 +125,13 @@ async def test_given_a_push_between_two_looks_when_asked_then_neither_answer_is_
         economy = replace(generous_economy(), initial_tokens=next(tokens))
         await push(played.transport, played.connection, economy)
 
-    assert (await ask(Interrupted(pool, query, moment, pushed).sources(played), op_id)).outcome == "applied"
-    reply = await ask(Interrupted(pool, query, moment, pushed).sources(played), never_sent)
-    assert reply.outcome == "not_applied"
+    for asked, outcome in ((op_id, "applied"), (never_sent, "not_applied")):
+        interrupt(query, moment, pushed)
+        assert (await ask(Sources(played.engine, pool), asked)).outcome == outcome
 
 
 async def test_given_an_attempt_runs_and_its_time_ends_during_the_looks_when_asked_then_not_applied_is_not_said(
-    played: Casino, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+    played: Casino, pool: asyncpg.Pool, interrupt: Interrupt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ops, "OP_LIFETIME_MS", 0)
     over_ms = played.engine.now_ms() + 2_000
@@ -140,7 +145,8 @@ async def test_given_an_attempt_runs_and_its_time_ends_during_the_looks_when_ask
         await played.engine.execute(PULL, Caller(ME, "VIP", "user", op_id), GachaPull(1, "standard", False))
         await until(is_over, "the end of the attempt's time")
 
-    reply = await ask(Interrupted(pool, 1, "after", run).sources(played), op_id)
+    interrupt(1, "after", run)
+    reply = await ask(Sources(played.engine, pool), op_id)
 
     assert reply.outcome == "unknown"
     assert (await ask(Sources(played.engine, pool), op_id)).outcome == "applied"
@@ -188,7 +194,7 @@ async def test_given_redis_is_away_when_asked_then_only_what_postgres_has_is_kno
 
 @pytest.mark.parametrize("query", [0, 1])
 async def test_given_another_connection_between_two_looks_when_asked_then_nothing_can_be_ruled_out(
-    played: Casino, pool: asyncpg.Pool, query: int
+    played: Casino, pool: asyncpg.Pool, interrupt: Interrupt, query: int
 ) -> None:
     transport = played.transport
 
@@ -199,7 +205,8 @@ async def test_given_another_connection_between_two_looks_when_asked_then_nothin
         transport.reconnect("the test says so")
         await until(connected_again, "the connection")
 
-    reply = await ask(Interrupted(pool, query, "after", reconnected).sources(played), new_op(played))
+    interrupt(query, "after", reconnected)
+    reply = await ask(Sources(played.engine, pool), new_op(played))
 
     assert reply.outcome == "unknown"
 

@@ -14,8 +14,12 @@ from croupier.op_id import OP_LIFETIME_MS
 from croupier.query import Sources
 from croupier.transport import Transport
 from croupier_cli.embedded import Valkey
-from tests.sync.asked import attempt, new_op, op_made, outcome, pull
-from tests.sync.support import PARTITION, Casino
+from croupier_sync.adopting import adopt, find_gap
+from croupier_sync.backup import _SKIP_EPOCHS
+from croupier_sync.server import Server
+from tests.sync.asked import ME, attempt, new_op, op_made, outcome, pull
+from tests.sync.old_copy import old_copy
+from tests.sync.support import PARTITION, Casino, until_stopped
 from tests.transport.proxy import Direction, Kind, Proxy
 
 
@@ -134,11 +138,11 @@ async def test_given_a_log_whose_last_event_is_earlier_than_one_before_when_aske
 async def test_given_events_that_an_adoption_left_out_when_asked_then_attempts_of_that_time_stay_unknown(
     played: Casino, pool: asyncpg.Pool
 ) -> None:
-    await pull(played)
-    begin_ms = (await played.log())[0].ts_ms
-    await played.connection.execute(
-        "UPDATE partitions SET ts_ms = ts_ms + $1, taken_epoch = 2", 10 * OP_LIFETIME_MS
-    )
+    """They are from long ago, and the log went on in epoch 3 after them."""
+    begin_ms = (await played.log())[0].ts_ms - 10 * OP_LIFETIME_MS
+    await played.connection.execute("UPDATE events SET ts_ms = ts_ms - $1", 10 * OP_LIFETIME_MS)
+    await played.connection.execute("UPDATE partitions SET epoch = 3, taken_epoch = 3")
+    await away(played, played.engine)
     sources, lost = Sources(played.engine, pool), op_made(begin_ms)
     played.engine.doubts.add(PARTITION, lost, epoch=1)
     assert await outcome(sources, lost) == "not_applied"
@@ -148,6 +152,37 @@ async def test_given_events_that_an_adoption_left_out_when_asked_then_attempts_o
     )
     assert await outcome(sources, lost) == "unknown"
     assert await outcome(sources, op_made(begin_ms + 2 * OP_LIFETIME_MS)) == "not_applied"
+
+
+async def test_given_a_clock_that_jumped_ahead_and_back_when_asked_then_the_logs_time_shows_nothing(
+    played: Casino, pool: asyncpg.Pool
+) -> None:
+    in_outbox, never_sent = await pull(played), new_op(played)
+    await played.connection.execute("UPDATE partitions SET ts_ms = ts_ms + $1", 2 * OP_LIFETIME_MS)
+    sources = Sources(played.engine, pool)
+
+    assert await outcome(sources, in_outbox) == "applied"
+    assert await outcome(sources, never_sent) == "unknown"
+    await away(played, played.engine)
+    assert await outcome(sources, in_outbox) == "unknown"
+
+
+async def test_given_a_restored_postgres_when_an_adoption_may_still_bring_the_event_then_not_applied_is_not_said(
+    casino: Casino, pool: asyncpg.Pool
+) -> None:
+    await old_copy(casino)
+    event = next(each for each in reversed(await casino.log()) if each.header.uid == ME)
+    casino.engine.doubts.add(PARTITION, event.header.op_id, event.id.epoch)
+    await casino.connection.execute(_SKIP_EPOCHS, 1_000)
+    sources = Sources(casino.engine, pool)
+    async with casino.daemon() as sync:
+        await until_stopped(sync.status, "postgres_old")
+        assert await outcome(sources, event.header.op_id) == "unknown"
+
+        server = Server(casino.transport)
+        await adopt(server, casino.connection, await find_gap(server, casino.connection, PARTITION))
+        await casino.until_open()
+        assert await outcome(sources, event.header.op_id) == "applied"
 
 
 def test_given_more_doubts_than_are_kept_when_remembered_then_the_oldest_go() -> None:

@@ -32,6 +32,7 @@ INSERT INTO events (partition, epoch, seq, ts_ms, created, type, uid, tier, op_i
   economy, rules, terms, result, changes)
 VALUES ($1, $2, $3, 0, false, 'test', 1, '', $4, '', '', '', 1, '', '', '')
 """
+_IN_EPOCH_2 = "UPDATE partitions SET epoch = 2, seq = 0, op_id = $1, ts_ms = 0, taken_epoch = 2"
 _op_ids = OpIds(lambda: round(time.time() * 1000))
 
 
@@ -132,9 +133,21 @@ async def test_given_an_epoch_that_is_sealed_without_it_when_waited_for_then_not
     held, lost = waiting.wait(5), waiting.wait(6)
     await waiting.holds(5)
     await held
-    await waiting.casino.connection.execute("UPDATE partitions SET taken_epoch = 2")
+    await waiting.casino.connection.execute(_IN_EPOCH_2, OTHER)
     await refused(lost, "NOT_APPLIED")
     await waiting.wait(5)
+
+
+async def test_given_epochs_skipped_by_a_restore_when_an_adoption_brings_the_event_then_its_caller_is_released(
+    waiting: Waiting,
+) -> None:
+    await waiting.casino.connection.execute("UPDATE partitions SET taken_epoch = 1001")
+    earlier, waiter = waiting.wait(4), waiting.wait(5)
+    await waiting.holds(4)
+    await earlier  # both were asked for
+    assert not waiter.done()
+    await waiting.holds(5)
+    await waiter
 
 
 async def test_given_a_notice_when_the_event_is_there_then_the_waiter_is_released_without_asking_now_and_then(

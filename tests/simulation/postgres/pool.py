@@ -53,7 +53,7 @@ class ModelPool:
         async with self.acquire() as connection:
             return await connection.fetchval(query, *args, column=column, timeout=timeout)
 
-    async def release(self, connection: "ModelConnection") -> None:
+    async def release(self, connection: "ModelConnection", *, timeout: float | None = None) -> None:
         """Take a connection back; a transaction that it has left open is rolled back."""
         self._given.remove(connection)
         try:

@@ -16,7 +16,9 @@ def ask(view: View, partitions: list[int], epochs: list[int], seqs: list[int]) -
         answer.append(
             {
                 "op_id": event["op_id"] if event else None,
-                "sealed": partition["taken_epoch"] > place["epoch"] if partition else None,
+                "sealed": partition["epoch"] > place["epoch"]
+                if partition and partition["epoch"] is not None
+                else None,
             }
         )
     return answer
@@ -50,7 +52,7 @@ def event_of_op(view: View, partition: int, op_id: bytes) -> list[Row]:
     last = max(found, key=lambda each: (each["epoch"], each["seq"]), default=None)
     columns = ("epoch", "seq", "type", "uid")
     event = picked(last, *columns) if last else dict.fromkeys(columns)
-    head = {**picked(row, "taken_epoch", "taken_identity"), "log_ms": row["ts_ms"]}
+    head = {**picked(row, "taken_epoch", "taken_identity"), "log_epoch": row["epoch"], "log_ms": row["ts_ms"]}
     return [{**head, **event, "gap_ms": _gap_ms(view, partition)}]
 
 

@@ -41,10 +41,8 @@ def op_id(view: View, partition: int, epoch: int, seq: int) -> list[Row]:
 
 @answers(healing._ECONOMY)
 def economy_in_force(view: View, partition: int) -> list[Row]:
-    changed = [
-        row for row in _events(view, partition) if row["uid"] == 0 and row["type"] == "economy.changed"
-    ]
-    return [picked(row, "economy") for row in changed[-1:]]
+    under_one = [row for row in _events(view, partition) if row["economy"]]
+    return [picked(row, "economy") for row in under_one[-1:]]
 
 
 @answers(healing._BEGIN)
