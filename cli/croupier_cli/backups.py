@@ -17,11 +17,11 @@ from croupier_cli.operation import operator_settings
 from croupier_cli.output import JsonFlag, result, result_json
 from croupier_cli.progress import showing_rate
 from croupier_cli.servers import postgres, redis
-from croupier_sync.backup import Manifest, back_up, load, read_backup
+from croupier_sync.backup import Manifest, back_up, load, read_backup, read_cursors
 from croupier_sync.installation import Installation, check_installation
 from croupier_sync.limits import Limits
 from croupier_sync.migrations import check
-from croupier_sync.restore import Restored
+from croupier_sync.restore import Restored, require_within
 from croupier_sync.restore import restore as restore_partition
 from croupier_sync.server import Server
 
@@ -57,8 +57,8 @@ def restore(
     """Make Redis anew from Postgres, and with --from first Postgres from a backup. Exit code 1 if they then differ.
 
     No sync daemon may run. Uses REDIS_URL and DATABASE_URL, else the servers of a running `croupier up`. Refuses, and
-    changes nothing, where Redis has events that Postgres lacks, or belongs to another installation; with --from where
-    the file is damaged, or Postgres has more than the tables of `croupier migrate`.
+    changes nothing, where Redis has events that Postgres, or with --from the backup, lacks, or belongs to another
+    installation; with --from where the file is damaged, or Postgres has more than the tables of `croupier migrate`.
 
     Example: `croupier restore --from casino.backup`
 
@@ -126,9 +126,11 @@ async def _restore(settings: Settings, source: Path | None, manifest: Manifest |
 async def _load(
     transport: Transport, connection: asyncpg.Connection, source: Path, manifest: Manifest
 ) -> None:
-    """Fill Postgres, unless this Redis belongs to another installation than the backup."""
+    """Fill Postgres, unless this Redis belongs to another installation than the backup, or has events beyond it."""
+    cursors = read_cursors(source, manifest)
     for partition in range(PARTITIONS):
         Installation(manifest.installation).require(partition, await read_head(transport, partition))
+        await require_within(Server(transport), partition, cursors[partition])
     with showing_rate("tables") as show:
         await load(connection, source, manifest, show)
 

@@ -70,6 +70,11 @@ def _summarise(verdict: Verdict) -> None:
         f"revealed; tokens {verdict.tokens_in:,} in, {verdict.tokens_out:,} out; gems {verdict.gems_in:,} in, "
         f"{verdict.gems_out:,} out; {_REDIS[verdict.redis]}; {verdict.seconds:.1f} s"
     )
+    if verdict.without_digest:
+        note(
+            f"{verdict.without_digest:,} of {verdict.events:,} events have no digest: whether one of them was "
+            "changed cannot be told"
+        )
     if verdict.adoptions:
         note(f"{verdict.adoptions:,} gaps by `croupier adopt`: what happened in them cannot be verified")
     if verdict.dead_letters:

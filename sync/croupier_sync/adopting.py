@@ -16,8 +16,10 @@ from croupier_sync.installation import read_installation
 from croupier_sync.outbox import CursorMissing, diagnosis, read_after, read_from
 from croupier_sync.position import Cursor, Position, read_position
 from croupier_sync.projector import Projector
-from croupier_sync.rebuild import Progress, redis_entries
+from croupier_sync.rebuild import Progress, durable_keys, redis_entries
+from croupier_sync.rows import EconomyRow
 from croupier_sync.server import Server
+from croupier_sync.tables import insert_economies
 
 EVENTS_AT_ONCE: Final = 5_000
 _TIMEOUT_S: Final = 600.0
@@ -96,6 +98,7 @@ async def adopt(
     head = await partitions.read_head(server, partition)
     assert head is not None
     async with connection.transaction():
+        await _take_economies(server, connection, partition)
         last, events = await _take_events(server, connection, position)
         written = await _take_state(server, connection, partition, last, progress)
         moved = await connection.fetchval(_ADVANCE, *position.compared, *last, head.epoch)
@@ -106,6 +109,17 @@ async def adopt(
         if await partitions.read_head(server, partition) != head:
             raise AdoptionRefused(f"partition {partition} was opened meanwhile")
     return Adopted(gap, events, written)
+
+
+async def _take_economies(server: Server, connection: asyncpg.Connection, partition: int) -> None:
+    """Keep the economies that Redis has: the event that brought one may be among those that are lost."""
+    names = [name for name in await durable_keys(server, partition) if keys.kind(name) == "economy"]
+    held = [(name, await server.call("GET", name)) for name in names]
+    rows = [
+        EconomyRow(name.decode().rpartition(":")[2], form) for name, form in held if isinstance(form, bytes)
+    ]
+    if rows:
+        await insert_economies(connection, rows)
 
 
 async def _take_events(

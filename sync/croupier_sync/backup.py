@@ -6,11 +6,12 @@ server seeds come from the master keys, which lie elsewhere.
 """
 
 import datetime
+import io
 import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,7 @@ import msgspec
 from croupier_sync.errors import SyncError
 from croupier_sync.installation import read_installation
 from croupier_sync.migrations import check
+from croupier_sync.position import Cursor
 
 FORMAT: Final = 1
 EPOCHS_SKIPPED: Final = 1_000
@@ -32,6 +34,7 @@ _MANIFEST: Final = "manifest.json"
 _CHUNK: Final = 1 << 20
 _SEAL_SIZE: Final = 64
 _TIMEOUT_S: Final = 3_600.0
+_COPY_SIGNATURE_SIZE: Final = 11
 # Which migrations a database has is no content of it.
 _MIGRATIONS: Final = "schema_migrations"
 
@@ -224,6 +227,32 @@ def _check_member(
     if (size, digest.hexdigest()) != (table.bytes, table.sha256):
         raise BackupError(f"{file} is damaged: table {table.name} is not what its manifest says")
     return done + size
+
+
+def read_cursors(file: Path, manifest: Manifest) -> dict[int, Cursor | None]:
+    """Where each partition's log ends in a backup that `read_backup` has read."""
+    (table,) = (each for each in manifest.tables if each.name == "partitions")
+    with zipfile.ZipFile(file) as archive:
+        rows = _copied(archive.read(table.member))
+    return dict(_cursor(dict(zip(table.columns, fields, strict=True))) for fields in rows)
+
+
+def _cursor(row: Mapping[str, bytes | None]) -> tuple[int, Cursor | None]:
+    """A partition, and its cursor."""
+    partition, epoch, seq, ts_ms = (
+        int.from_bytes(row[name] or b"") for name in ("partition", "epoch", "seq", "ts_ms")
+    )
+    return partition, None if row["epoch"] is None else Cursor(epoch, seq, row["op_id"] or b"", ts_ms)
+
+
+def _copied(data: bytes) -> Iterator[list[bytes | None]]:
+    """The fields of each row of a binary COPY: see "Binary Format" in PostgreSQL's reference of COPY."""
+    stream = io.BytesIO(data)
+    stream.seek(_COPY_SIGNATURE_SIZE + 4)  # flags
+    stream.seek(int.from_bytes(stream.read(4)), os.SEEK_CUR)  # an extension of the header
+    while (count := int.from_bytes(stream.read(2), signed=True)) >= 0:
+        sizes = (int.from_bytes(stream.read(4), signed=True) for _ in range(count))
+        yield [stream.read(size) if size >= 0 else None for size in sizes]
 
 
 async def load(

@@ -13,6 +13,7 @@ from croupier.postgres import is_away
 from croupier.scripts import Scripts
 from croupier.transport import ReplyError, Transport, TransportError
 from croupier_schemas.economy import Economy
+from croupier_sync.batch_size import BatchSize
 from croupier_sync.errors import HEALABLE, Alarm, Superseded
 from croupier_sync.following import Follower
 from croupier_sync.installation import read_installation
@@ -55,6 +56,7 @@ class PartitionSync:
         self._partition = partition
         self._economy = economy
         self._limits = limits
+        self._size = BatchSize(limits.batch_max)
         self._scripts = Scripts()
         self._backoff = Backoff(RETRY_PAUSE_MIN_S, RETRY_PAUSE_MAX_S)
         self.projector = Projector()
@@ -130,14 +132,19 @@ class PartitionSync:
 
     async def _open_and_follow(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
         server = Server(self._transport)
-        opener = Opener(connection, self._scripts, self.projector, self._partition, self._limits, self.status)
+        # While others had the partition, this server may have been demoted and promoted.
+        await server.check_identity()
+        opener = Opener(
+            connection, self._scripts, self.projector, self._partition, self._limits, self.status, self._size
+        )
         head = await opener.open(server, await read_installation(connection))
         self._backoff.reset()
         if not head.economy:
-            with suppress(CroupierError):  # closed again meanwhile: the next turn opens it
-                await push(self._transport, connection, self._economy)
+            # Closed again meanwhile, or an operator was faster: the next turn goes on with what there is.
+            with suppress(CroupierError, PartitionError):
+                await push(self._transport, connection, self._economy, in_place_of="")
             return
         follower = Follower(
-            server, head, connection, self._scripts, self.projector, self._limits, self.status
+            server, head, connection, self._scripts, self.projector, self._limits, self._size, self.status
         )
         await follower.follow(stop)

@@ -11,6 +11,7 @@ from croupier.scripts import Scripts
 from croupier_schemas import keys
 from croupier_schemas.events import Event, EventId
 from croupier_sync.batch import Batch, work_out, work_out_ahead, write
+from croupier_sync.batch_size import BatchSize
 from croupier_sync.doorbell import Doorbell
 from croupier_sync.errors import Alarm, Superseded
 from croupier_sync.fanout import FanOut
@@ -37,6 +38,7 @@ class Follower:
         scripts: Scripts,
         projector: Projector,
         limits: Limits,
+        size: BatchSize,
         status: Status,
     ) -> None:
         self._server = server
@@ -45,6 +47,8 @@ class Follower:
         self._scripts = scripts
         self._projector = projector
         self._limits = limits
+        self._size = size
+        self._asked = 0  # how many events the last read was to bring at most
         self._status = status
         self._partition = status.partition
         self._stream = keys.outbox(status.partition, head.fence)
@@ -76,15 +80,17 @@ class Follower:
                 events, batch = await self._next(position)
                 if events is None:
                     return
+                full = len(events) == self._asked
                 if events:
                     batch = batch or await work_out(
                         self._connection, self._projector, position, events, digest
                     )
                     digest = batch.digest
                     # Where there is more, have it ready when this is written.
-                    if len(events) == self._limits.batch_max:
+                    if full:
                         self._ahead = asyncio.create_task(self._read_ahead(position.after(events), digest))
-                    position = await write(self._connection, self._projector, position, batch)
+                    with self._size.learning_from(len(events)):
+                        position = await write(self._connection, self._projector, position, batch)
                     # At once, so that the next batch waits for one answer; the notice first: commands wait for it.
                     await asyncio.gather(
                         self._tell(position),
@@ -100,7 +106,7 @@ class Follower:
             await self._heartbeat()
             if events:
                 await self._trim(len(events))
-            if len(events) < self._limits.batch_max:
+            if not full:
                 await doorbell.wait(position, stop, busy=bool(events))
 
     async def _next(self, position: Position) -> _Read:
@@ -134,14 +140,22 @@ class Follower:
 
     async def _read(self, position: Position) -> list[Event] | None:
         """What follows the cursor; None when the head has changed, as a push of an economy changes it."""
+        self._asked = self._size.now
+        events: list[Event] = []
+        alarm: Alarm | None = None
         try:
-            return await read_after(self._server.transport, self._stream, position, self._limits.batch_max)
+            events = await read_after(self._server.transport, self._stream, position, self._asked)
         except CursorMissing:
             alarm = await diagnosis(self._server.transport, self._stream, position)
+        # Without a cursor, a stream that is gone looks like one in which nothing has happened yet.
+        if alarm is None and (events or position.cursor is not None):
+            return events
         # Looked at afterwards: what was read counts only if the stream had this name all the while.
         if await read_head(self._server, self._partition) != self._head:
             return None
-        raise alarm
+        if alarm is not None:
+            raise alarm
+        return events
 
     async def _close(self, position: Position) -> None:
         """Close the partition, so that nothing more is acknowledged on a log that Postgres cannot follow.

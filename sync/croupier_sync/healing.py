@@ -48,9 +48,9 @@ _EVENT = """
 SELECT ts_ms, created, type, uid, tier, op_id, idempotency_key, request_hash, economy, rules, terms, result, changes
 FROM events WHERE partition = $1 AND epoch = $2 AND seq = $3
 """
+# Every event names the version that it was made under; the one that put it in force may be lost in an adopted gap.
 _ECONOMY = """
-SELECT economy FROM events WHERE partition = $1 AND uid = 0 AND type = 'economy.changed'
-ORDER BY epoch DESC, seq DESC LIMIT 1
+SELECT economy FROM events WHERE partition = $1 AND economy <> '' ORDER BY epoch DESC, seq DESC LIMIT 1
 """
 _SIGN_OF_LIFE = "SELECT 1"
 _BEGIN = """

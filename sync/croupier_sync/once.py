@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from croupier.durability import ONCE_TYPES
 from croupier.op_id import OP_LIFETIME_MS
 from croupier_schemas import keys
 from croupier_schemas.events import Event
 from croupier_sync.server import Server
+
+# The transport refuses what is more than it may have in flight.
+_AT_ONCE: Final = 500
 
 
 async def let_keys_expire(server: Server, events: Sequence[Event], kept_s: float) -> None:
@@ -23,4 +27,6 @@ async def let_keys_expire(server: Server, events: Sequence[Event], kept_s: float
         for event in events
         if event.header.type in ONCE_TYPES and event.header.idempotency_key
     ]
-    await asyncio.gather(*(server.call("PEXPIRE", name, kept_ms) for name in names))
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        await asyncio.gather(*(server.call("PEXPIRE", name, kept_ms) for name in some))

@@ -14,6 +14,7 @@ from croupier.partition import Head, PartitionError
 from croupier.scripts import Scripts
 from croupier_schemas import keys
 from croupier_sync.batch import apply
+from croupier_sync.batch_size import BatchSize
 from croupier_sync.errors import HEALABLE, Alarm
 from croupier_sync.healing import UNFINISHED, Cause, Healer
 from croupier_sync.installation import Installation
@@ -41,6 +42,7 @@ class Opener:
         partition: int,
         limits: Limits,
         status: Status | None = None,
+        size: BatchSize | None = None,
     ) -> None:
         self._connection = connection
         self._scripts = scripts
@@ -48,6 +50,7 @@ class Opener:
         self._partition = partition
         self._limits = limits
         self._status = status or Status(partition)
+        self._size = size or BatchSize(limits.batch_max)
 
     async def open(self, server: Server, installation: Installation) -> Head:
         """The head of the partition, open for this server.
@@ -99,12 +102,13 @@ class Opener:
         stream = keys.outbox_closed(self._partition)
         while True:
             try:
-                events = await read_after(server.transport, stream, position, self._limits.batch_max)
+                events = await read_after(server.transport, stream, position, self._size.now)
             except CursorMissing:
                 raise await diagnosis(server.transport, stream, position) from None
             if not events:
                 return position
-            position = await apply(self._connection, self._projector, position, events)
+            with self._size.learning_from(len(events)):
+                position = await apply(self._connection, self._projector, position, events)
             await let_keys_expire(server, events, self._limits.kept_s)
 
     async def _clock_ms(self, server: Server, position: Position) -> int:

@@ -25,8 +25,9 @@ SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[], $5::text
 """
 _ERROR_LENGTH_MAX = 1_000
 
-# A table that lacks a column, or that may not be written, is a fault of the projection too.
-TABLE_REFUSES = (*REFUSED, asyncpg.SyntaxOrAccessError)
+# A table that lacks a column, that may not be written, or whose trigger objects, is a fault of the projection too. So
+# is a value of a wrong type, for which COPY raises what its encoder does.
+TABLE_REFUSES = (*REFUSED, asyncpg.SyntaxOrAccessError, asyncpg.RaiseError, TypeError, ValueError)
 """What asyncpg raises for rows that a table does not take."""
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple, TypeAlias
 
@@ -25,6 +25,9 @@ _ROWS = "SELECT count(*) FROM mirror WHERE partition = $1"
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how much is done, and of how much."""
+
+Alive: TypeAlias = Callable[[], Awaitable[None]]
+"""Tells others that this is still at work."""
 
 Entry: TypeAlias = tuple[bytes, bytes, bytes]
 """Key, field (empty for a key that is no hash) and value."""
@@ -105,10 +108,10 @@ async def digest_of_redis(server: Server, partition: int, progress: Progress | N
 
 
 async def redis_entries(
-    server: Server, partition: int, progress: Progress | None = None
+    server: Server, partition: int, progress: Progress | None = None, *, alive: Alive | None = None
 ) -> AsyncIterator[list[Entry]]:
     """The durable state of a partition in Redis in the order of the digest, some thousands of keys at a time."""
-    names = await durable_keys(server, partition)
+    names = await durable_keys(server, partition, alive)
     for start in range(0, len(names), ROWS_AT_ONCE):
         part = names[start : start + ROWS_AT_ONCE]
         yield await _read(server, part)
@@ -116,8 +119,8 @@ async def redis_entries(
             progress(start + len(part), len(names))
 
 
-async def durable_keys(server: Server, partition: int) -> list[bytes]:
-    """The keys of a partition in Redis that the mirror has too, sorted."""
+async def durable_keys(server: Server, partition: int, alive: Alive | None = None) -> list[bytes]:
+    """The keys of a partition in Redis that the mirror has too, sorted. `alive` is awaited now and then."""
     found: set[bytes] = set()
     cursor = b"0"
     while True:
@@ -127,6 +130,8 @@ async def durable_keys(server: Server, partition: int) -> list[bytes]:
         found.update(name for name in names if keys.is_durable(name))
         if cursor == b"0":
             return sorted(found)
+        if alive is not None:
+            await alive()
 
 
 async def mirror_entries(connection: asyncpg.Connection, partition: int) -> AsyncIterator[list[Entry]]:

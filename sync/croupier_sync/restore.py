@@ -5,23 +5,21 @@ from typing import NamedTuple
 import asyncpg
 
 from croupier import partition as partitions
-from croupier.partition import Head
 from croupier.scripts import Scripts
 from croupier_schemas import keys
-from croupier_schemas.events import decode_entry
 from croupier_sync.batch import apply
 from croupier_sync.errors import SyncError
 from croupier_sync.healing import RESTORE, Healer
 from croupier_sync.installation import read_installation
 from croupier_sync.limits import DEFAULT_LIMITS, Limits
 from croupier_sync.outbox import read_after
-from croupier_sync.position import Cursor, read_position
+from croupier_sync.position import Cursor, Position, read_position
 from croupier_sync.postgres import try_lock
 from croupier_sync.projector import Projector
 from croupier_sync.rebuild import Progress, Rebuilt
 from croupier_sync.server import Server
 from croupier_sync.verification.findings import Findings
-from croupier_sync.verification.live import Compared, compare
+from croupier_sync.verification.live import Compared, compare, last_event
 
 _OP_ID = "SELECT op_id FROM events WHERE partition = $1 AND epoch = $2 AND seq = $3"
 
@@ -64,12 +62,12 @@ async def restore(
     position = await read_position(connection, partition)
     if position.cursor is None:
         raise RestoreRefused("Postgres has no event: there is nothing to restore")
-    await _require_known(server, connection, partition, head, position.cursor)
+    await _require_known(server, connection, position)
     if head is not None and head.fence:
         if not await partitions.close(server, scripts, partition, head):
             raise RestoreRefused(f"partition {partition} has just been changed by somebody else; try again")
         head = await partitions.read_head(server, partition)
-        await _require_known(server, connection, partition, head, position.cursor)
+        await _require_known(server, connection, position)
     healer = Healer(connection, scripts, partition, limits, progress)
     await healer.heal(server, installation, head, position, await _now_ms(server, position.cursor), RESTORE)
     if healer.rebuilt is None:
@@ -80,22 +78,39 @@ async def restore(
     return Restored(healer.rebuilt, compared, [problem.message for problem in findings.problems])
 
 
-async def _require_known(
-    server: Server, connection: asyncpg.Connection, partition: int, head: Head | None, cursor: Cursor
-) -> None:
+async def require_within(server: Server, partition: int, cursor: Cursor | None) -> None:
+    """Raise RestoreRefused where Redis' log goes on beyond a backup that ends at `cursor`.
+
+    Once a backup is restored its Postgres takes no event of those epochs any more, and undoes what Redis has of them.
+    """
+    last = await last_event(server, partition)
+    if last is None or (cursor is not None and (last == cursor[:3] or last[:2] < cursor[:2])):
+        return
+    ends = f"ends at event {partition}-{cursor.entry}" if cursor else "has no event"
+    raise RestoreRefused(
+        f"Redis has events up to {last.of(partition)}, and the backup {ends}: what only Redis has would be undone. "
+        "Find a newer backup or copy of Postgres; or, to give that up, empty this Redis or set REDIS_URL to an empty "
+        "one, and try again"
+    )
+
+
+async def _require_known(server: Server, connection: asyncpg.Connection, position: Position) -> None:
     """Raise RestoreRefused unless Redis' log ends with an event that Postgres has, or is empty."""
-    stream = keys.outbox(partition, head.fence) if head and head.fence else keys.outbox_closed(partition)
-    match await server.call("XREVRANGE", stream, "+", "-", "COUNT", 1):
-        case [[bytes(entry), list(fields)], *_]:
-            event = decode_entry(partition, entry, fields)
-        case _:
-            return
-    held = await connection.fetchval(_OP_ID, partition, event.id.epoch, event.id.seq)
-    if held != event.header.op_id:
-        raise RestoreRefused(
-            f"Redis has event {event.id}, and Postgres, which ends at {partition}-{cursor.entry}, does not: "
-            "start `croupier sync`, which takes over what can be taken over"
-        )
+    assert position.cursor is not None
+    partition = position.partition
+    last = await last_event(server, partition)
+    if last is None or await connection.fetchval(_OP_ID, partition, last.epoch, last.seq) == last.op_id:
+        return
+    advice = (
+        "start `croupier sync`, which takes over what can be taken over"
+        if last.epoch >= position.taken_epoch
+        else f"it has gone on to epoch {position.taken_epoch}, and never takes it over. To give up what only Redis "
+        "has, empty that, and try again"
+    )
+    raise RestoreRefused(
+        f"Redis has event {last.of(partition)}, and Postgres, which ends at {partition}-{position.cursor.entry}, "
+        f"does not: {advice}"
+    )
 
 
 async def _now_ms(server: Server, cursor: Cursor) -> int:

@@ -19,11 +19,12 @@ from croupier_schemas.notifications import (
     NotificationSend,
     NotificationsQuery,
 )
-from croupier_sync.backup import EPOCHS_SKIPPED, seal
+from croupier_sync.backup import EPOCHS_SKIPPED, back_up, read_backup, read_cursors, seal
 from croupier_sync.migrations import migrate
+from croupier_sync.position import read_position
 from tests.cli.casino import Installation
 from tests.sync.conftest import casino, connection, transport  # noqa: F401 - fixtures
-from tests.sync.support import TABLES, Casino
+from tests.sync.support import PARTITION, TABLES, Casino
 from tests.sync.verified import play_everything
 
 
@@ -186,6 +187,44 @@ async def test_given_a_used_postgres_when_restored_from_a_file_then_it_is_refuse
     played: Installation, file: Path
 ) -> None:
     await played.refused("restore", "--from", str(file), said=("has been used",))
+
+
+async def test_given_a_redis_that_went_on_after_the_backup_when_restored_then_it_is_refused_and_nothing_is_loaded(
+    played: Installation, second: Installation, file: Path
+) -> None:
+    # Given
+    kept = (await played.casino.log())[-1].id
+    async with played.casino.daemon():
+        await played.casino.until_open()
+        await played.casino.pull(1)
+        await played.casino.until_caught_up()
+    newest = (await played.casino.log())[-1].id
+
+    # When, then
+    said = (f"Redis has events up to {newest}", f"the backup ends at event {kept}", "empty this Redis")
+    await second.refused("restore", "--from", str(file), said=said)
+
+
+async def test_given_a_redis_that_ends_with_the_backup_when_restored_then_it_is_made_anew(
+    played: Installation, second: Installation, file: Path
+) -> None:
+    state = await played.casino.durable_state()
+
+    restored = await second.asks("restore", "--from", str(file))
+
+    assert restored["partitions"][0]["redis"] == "equal"
+    assert await second.casino.durable_state() == state
+
+
+async def test_given_a_backup_when_its_cursors_are_read_then_they_are_those_of_postgres(
+    played: Installation, second: Installation, tmp_path: Path, file: Path
+) -> None:
+    assert read_cursors(file, read_backup(file)) == {
+        PARTITION: (await read_position(played.casino.connection, PARTITION)).cursor
+    }
+    empty = tmp_path / "empty.backup"
+    await back_up(second.casino.connection, empty)
+    assert read_cursors(empty, read_backup(empty)) == {PARTITION: None}
 
 
 async def test_given_a_redis_of_another_installation_when_restored_from_a_file_then_it_is_refused(

@@ -75,6 +75,15 @@ async def test_given_events_that_postgres_lacks_when_restored_then_it_is_refused
     await played.refused("restore", said=("Redis has event", "croupier sync"))
 
 
+async def test_given_events_that_postgres_will_never_take_when_restored_then_the_daemon_is_not_advised(
+    played: Installation,
+) -> None:
+    await played.casino.pull(1)
+    await played.casino.connection.execute("UPDATE partitions SET taken_epoch = taken_epoch + 1000")
+
+    await played.refused("restore", said=("Redis has event", "gone on to epoch 1001", "empty that"))
+
+
 async def test_given_a_daemon_that_follows_when_restored_then_it_is_refused(played: Installation) -> None:
     async with played.casino.daemon():
         await played.casino.until_open()
@@ -109,6 +118,15 @@ async def test_given_a_sound_casino_when_verified_then_it_says_so(played: Instal
     assert "Redis holds the same" in outcome.stderr
 
 
+async def test_given_events_without_digests_when_verified_then_it_says_so(played: Installation) -> None:
+    await played.casino.connection.execute("UPDATE events SET digest = NULL")
+
+    outcome = await played.runs("verify")
+
+    assert outcome.exit_code == 0
+    assert "events have no digest" in outcome.stderr
+
+
 async def test_given_no_redis_url_when_verified_then_postgres_alone_is(played: Installation) -> None:
     said = await played.asks("verify", REDIS_URL="", CROUPIER_DATA_DIR="/nonexistent")
 
@@ -120,7 +138,7 @@ async def test_given_a_changed_event_when_verified_then_a_line_names_it_and_the_
     played: Installation,
 ) -> None:
     seq = await played.casino.connection.fetchval(
-        "UPDATE events SET ts_ms = ts_ms # 1 WHERE type = 'session.started' AND uid = 2 RETURNING seq"
+        "UPDATE events SET ts_ms = ts_ms # 1 WHERE type = 'fairness.rotated' AND uid = 2 RETURNING seq"
     )
 
     outcome = await played.runs("verify")

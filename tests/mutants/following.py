@@ -16,9 +16,9 @@ MUTATIONS = (
         "trimmed-before-the-commit",
         "entries leave the outbox before Postgres has committed them, which then refuses them",
         _FOLLOWING,
-        "                    position = await write(",
-        '                    await self._server.call("XTRIM", self._stream, "MINID", events[-1].id.entry)\n'
-        "                    position = await write(",
+        "                        position = await write(",
+        '                        await self._server.call("XTRIM", self._stream, "MINID", events[-1].id.entry)\n'
+        "                        position = await write(",
         ("tests/sync/test_load.py",),
         "a_postgres_that_is_full",
     ),
@@ -162,8 +162,8 @@ MUTATIONS = (
         "full-postgres-taken-for-bad-rows",
         "Postgres has no room, and good rows are buried as dead letters rather than written later",
         "sync/croupier_sync/projector.py",
-        "TABLE_REFUSES = (*REFUSED, asyncpg.SyntaxOrAccessError)",
-        "TABLE_REFUSES = (*REFUSED, asyncpg.SyntaxOrAccessError, asyncpg.DiskFullError)",
+        "TABLE_REFUSES = (*REFUSED, asyncpg.SyntaxOrAccessError, ",
+        "TABLE_REFUSES = (*REFUSED, asyncpg.SyntaxOrAccessError, asyncpg.DiskFullError, ",
         ("tests/sync/test_load.py",),
         "a_postgres_that_is_full",
     ),

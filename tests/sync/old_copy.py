@@ -2,12 +2,18 @@
 
 from random import Random
 
+from croupier.economy import version
+from croupier_schemas.economy import Economy
+from croupier_sync.push import push
 from tests.sync.rounds import Rounds
 from tests.sync.support import Casino
 
 
-async def old_copy(casino: Casino) -> int:
-    """Postgres is set back to before some rounds, which the outbox has lost but for the last ones; how many it has."""
+async def old_copy(casino: Casino, pushed: Economy | None = None) -> int:
+    """Postgres is set back to before some rounds, which the outbox has lost but for the last ones; how many it has.
+
+    An economy that is pushed comes before these rounds.
+    """
     await casino.have_played()
     before = await casino.cursor()
     assert before is not None
@@ -16,8 +22,12 @@ async def old_copy(casino: Casino) -> int:
         await casino.connection.execute(f"CREATE TABLE old_{table} AS SELECT * FROM {table}")
     cursor = await casino.connection.fetchrow("SELECT op_id, ts_ms FROM partitions")
     async with casino.daemon():
+        if pushed is not None:
+            await push(casino.transport, casino.connection, pushed)
         await Rounds(Random(1)).play(casino.unfollowed_engine(), 40)
         await casino.until_caught_up()
+    if pushed is not None:
+        await casino.connection.execute("DELETE FROM economy_versions WHERE version = $1", version(pushed))
     tables = ("events", "game_history", "wallet_ledger", "user_rewards", "projection_failures")
     for table in tables:
         await casino.connection.execute(f"DELETE FROM {table} WHERE (epoch, seq) > ($1, $2)", *before)

@@ -2,11 +2,13 @@
 
 import pytest
 
+from croupier.economy import version
 from croupier_sync.adopting import AdoptionRefused, adopt, find_gap
 from croupier_sync.server import Server
 from tests.cli.support import croupier, environment
 from tests.sync.old_copy import old_copy
-from tests.sync.support import PARTITION, Casino, until_stopped
+from tests.sync.support import PARTITION, Casino, generous_economy, until_stopped
+from tests.sync.verified import verdict
 
 
 async def test_given_an_old_copy_of_postgres_when_redis_is_adopted_then_it_goes_on_with_what_redis_holds(
@@ -60,3 +62,29 @@ async def test_given_a_gap_that_changed_when_adopted_then_refused_and_nothing_ch
     with pytest.raises(AdoptionRefused, match="has changed"):
         await adopt(server, casino.connection, gap)
     assert await casino.dump() == before
+
+
+async def test_given_an_economy_pushed_in_the_gap_when_adopted_then_events_are_projected_and_a_heal_keeps_it(
+    casino: Casino,
+) -> None:
+    # Given
+    pushed = generous_economy(initial_tokens=10**8)
+    await old_copy(casino, pushed)
+
+    # When
+    async with casino.daemon() as sync:
+        await until_stopped(sync.status, "postgres_old")
+        server = Server(casino.transport)
+        await adopt(server, casino.connection, await find_gap(server, casino.connection, PARTITION))
+        adopted = await casino.until_open()
+        await casino.pull(50)
+        await casino.until_caught_up()
+        await casino.transport.call("FLUSHALL")
+        healed = await casino.until_open()
+        await casino.until_caught_up()
+
+    # Then
+    assert adopted.economy == healed.economy == version(pushed)
+    assert healed.epoch > adopted.epoch
+    assert await casino.connection.fetchval("SELECT count(*) FROM projection_failures") == 0
+    assert (await verdict(casino)).problems == []

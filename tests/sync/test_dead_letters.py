@@ -19,6 +19,7 @@ from croupier_sync.outbox import read_after
 from croupier_sync.position import read_position
 from croupier_sync.projections import PROJECTIONS
 from croupier_sync.projector import Projector
+from croupier_sync.rows import HistoryRow
 from tests.sync.play import Players
 from tests.sync.support import PARTITION, Casino
 
@@ -134,6 +135,51 @@ async def test_given_projections_and_tables_that_failed_when_replayed_then_all_i
     assert (after["events"], after["mirror"]) == (before["events"], before["mirror"])
     await casino.require_mirror()
     assert await _projected(casino) == await _as_if_nothing_had_failed(casino)
+
+
+async def test_given_a_trigger_that_raises_an_exception_of_its_own_when_followed_then_only_its_rows_are_left_out(
+    casino: Casino,
+) -> None:
+    await casino.have_played()
+    await casino.connection.execute(_REFUSE.replace("RAISE check_violation", "RAISE EXCEPTION ''no''"))
+    await casino.connection.execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON game_history FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+
+    await _require_one_letter(casino, "RaiseError")
+
+
+async def test_given_a_projection_with_values_of_a_wrong_type_when_followed_then_only_its_rows_are_left_out(
+    casino: Casino, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await casino.have_played()
+
+    def wrong(event: Event, economies: Any) -> Any:
+        for row in PROJECTIONS["gacha.pulled"](event, economies):
+            if isinstance(row, HistoryRow) and row.uid == 1:
+                wrong_type: Any = str(row.uid)
+                yield row._replace(uid=wrong_type)
+            else:
+                yield row
+
+    monkeypatch.setattr(projector, "PROJECTIONS", {**PROJECTIONS, "gacha.pulled": wrong})
+
+    await _require_one_letter(casino, "TypeError")
+
+
+async def _require_one_letter(casino: Casino, error: str) -> None:
+    """Of two pulls the first one's line of the history is a dead letter, and all else of both is there."""
+    await casino.pull(1)
+    await casino.pull(2)
+
+    await _take(casino)
+
+    (letter,) = await dead_letters(casino.connection)
+    assert letter.projection == "game_history"
+    assert error in letter.error
+    await casino.require_events_are(await casino.log())
+    await casino.require_mirror()
+    await casino.require_ledger_adds_up()
 
 
 async def test_given_a_cause_that_is_still_there_when_replayed_then_the_letter_stays_with_its_rows_unwritten(

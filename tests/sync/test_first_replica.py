@@ -1,5 +1,6 @@
 """With its first replica, and without its last, a master has another replication id: another identity and epoch."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from random import Random
@@ -8,12 +9,14 @@ import asyncpg
 import pytest
 
 from croupier.errors import CroupierError
+from croupier.transport import Transport
 from croupier_cli.embedded import Valkey
+from croupier_sync.daemon import PartitionSync
 from croupier_sync.migrations import migrate
 from tests.sync.failover import started_master, started_replica
 from tests.sync.healed import casino_on, heals, require_replies, require_whole
 from tests.sync.rounds import Rounds
-from tests.sync.support import Casino, until
+from tests.sync.support import PARTITION, Casino, until
 
 FORGOTTEN_AFTER_S = 1
 
@@ -72,3 +75,36 @@ async def test_given_players_when_the_first_replica_comes_and_the_last_one_goes_
         assert await heals(casino) == []
         await require_whole(casino)
         assert await require_replies(casino, rounds) > 60
+
+
+async def test_given_a_stand_by_that_missed_a_change_of_identity_when_it_takes_over_then_the_partition_stays_open(
+    casino: Casino, master: Valkey, database_url: str, tmp_path: Path
+) -> None:
+    # Given
+    transport = Transport(master.url)
+    await transport.open()
+    async with casino.daemon():
+        first = await casino.until_open()
+        with started_replica(tmp_path / "replica", master):
+            epoch = await _until_opened_after(casino, first.epoch)
+            before = await casino.head()
+            await casino.until_caught_up()
+    assert before is not None
+    assert str(transport.identity) == first.identity != before.identity
+
+    # When
+    stand_by = PartitionSync(transport, database_url, PARTITION, casino.economy)
+    stop = asyncio.Event()
+    running = asyncio.create_task(stand_by.run(stop))
+
+    async def follows() -> bool:
+        return stand_by.status.state == "following"
+
+    await until(follows, "the stand-by to follow")
+    after = await casino.head()
+    stop.set()
+    await running
+    await transport.close()
+
+    # Then
+    assert after == before, epoch

@@ -2,24 +2,46 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
+from croupier.economy import version
 from croupier.errors import CroupierError
 from croupier.partition import close, open_epoch
 from croupier.scripts import Scripts
 from croupier.transport import Transport, Unavailable
 from croupier_cli.embedded import Valkey
+from croupier_schemas.economy import Economy
+from croupier_sync import daemon
 from croupier_sync.errors import Superseded
+from croupier_sync.following import Follower
 from croupier_sync.installation import read_installation
 from croupier_sync.limits import Limits
 from croupier_sync.migrations import migrate
 from croupier_sync.opening import Opener, is_open
 from croupier_sync.position import read_position, take_epoch
 from croupier_sync.projector import Projector
+from croupier_sync.push import push
 from croupier_sync.server import Server
-from tests.sync.support import OTHER_SERVER, PARTITION, Casino, until
+from tests.sync.support import OTHER_SERVER, PARTITION, Casino, generous_economy, until
+
+
+async def _push(casino: Casino, economy: Economy) -> None:
+    """Push as an operator does: on a connection of his own."""
+    connection = await asyncpg.connect(casino.database_url)
+    await push(casino.transport, connection, economy)
+    await connection.close()
+
+
+async def _until_held(casino: Casino, events: int) -> None:
+    """Wait until Postgres has so many events."""
+
+    async def held() -> bool:
+        return bool(await casino.connection.fetchval("SELECT count(*) FROM events") == events)
+
+    await until(held, "so many events in Postgres")
 
 
 async def test_given_empty_servers_when_started_then_epoch_1_is_opened_and_the_economy_is_in_force(
@@ -32,6 +54,38 @@ async def test_given_empty_servers_when_started_then_epoch_1_is_opened_and_the_e
     assert head.installation == (await read_installation(casino.connection)).id
     assert is_open(head, str(casino.transport.identity))
     assert [event.header.type for event in await casino.log()] == ["epoch.opened", "economy.changed"]
+
+
+async def test_given_an_economy_pushed_before_the_first_event_is_followed_then_the_daemon_goes_on_under_it(
+    casino: Casino, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow, pushed = Follower.follow, generous_economy(initial_tokens=10**8)
+
+    async def after_a_push(self: Follower, stop: asyncio.Event) -> None:
+        await _push(casino, pushed)
+        await follow(self, stop)
+
+    monkeypatch.setattr(Follower, "follow", after_a_push)
+    async with casino.daemon():
+        await _until_held(casino, 3)
+    assert [event.header.type for event in await casino.log()][1:] == ["economy.changed"] * 2
+
+
+async def test_given_an_operator_who_pushes_first_when_started_then_the_default_economy_is_not_put_in_its_place(
+    casino: Casino, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed = generous_economy(initial_tokens=10**8)
+
+    async def after_the_operator(*arguments: Any, **options: Any) -> Any:
+        await _push(casino, pushed)
+        return await push(*arguments, **options)
+
+    monkeypatch.setattr(daemon, "push", after_the_operator)
+    async with casino.daemon() as sync:
+        head = await casino.until_open()
+        await _until_held(casino, 2)
+        assert sync.status.state == "following"
+    assert head.economy == version(pushed)
 
 
 async def test_given_a_partition_that_is_open_when_a_daemon_starts_again_then_it_goes_on_in_the_same_epoch(

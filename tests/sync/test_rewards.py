@@ -18,15 +18,18 @@ from croupier.partition import close
 from croupier.query import Sources
 from croupier.rewards.distribute import DISTRIBUTE
 from croupier.rewards.queries import rewards
+from croupier.transport import Transport
 from croupier_schemas import keys
 from croupier_schemas.events import Event
 from croupier_schemas.records import PLAYER
 from croupier_schemas.rewards import RewardsDistribute, RewardsDistributeReply, RewardsQuery
 from croupier_sync.batch import apply
 from croupier_sync.limits import Limits
+from croupier_sync.once import let_keys_expire
 from croupier_sync.outbox import read_after
 from croupier_sync.position import read_position
 from croupier_sync.projector import Projector
+from croupier_sync.server import Server
 from tests.sync.support import PARTITION, Casino
 
 ADMIN, ME = 900, 1
@@ -109,6 +112,27 @@ async def test_given_a_time_to_live_when_the_event_is_in_postgres_then_the_key_o
     await follow(casino, Limits(kept_s=kept_s))
 
     assert expected_ms - 60_000 < await left_ms(casino) <= expected_ms
+
+
+async def test_given_more_keys_than_redis_is_sent_at_once_when_they_are_to_expire_then_all_of_them_do(
+    casino: Casino, engine: Engine
+) -> None:
+    # Given
+    await grant(engine)
+    (event,) = [event for event in await casino.log() if event.header.type == "rewards.granted"]
+    names = [f"welcome-{number}" for number in range(1_500)]
+    events = [replace(event, header=replace(event.header, idempotency_key=name)) for name in names]
+    places = [keys.idempotency(PARTITION, event.header.uid, name) for name in names]
+    await casino.transport.call("MSET", *(part for place in places for part in (place, b"kept")))
+    transport = Transport(casino.redis_url, in_flight_max=600)
+    await transport.open()
+
+    # When
+    await let_keys_expire(Server(transport), events, 600.0)
+
+    # Then
+    assert -1 not in [await transport.call("PTTL", place) for place in places]
+    await transport.close()
 
 
 async def test_given_events_that_an_opener_drains_when_open_then_their_keys_get_a_time_to_live_too(

@@ -30,10 +30,12 @@ class Verdict(msgspec.Struct, frozen=True):
     `problems` are at most `findings.PROBLEMS_MAX` of each check, `problem_count` all of them. `outcomes_recomputed`
     counts events whose seed is revealed, `outcomes_hidden` those whose is not. `redis` is None where it was not looked
     at. `dead_letters` are events that projections could not take; they are no problem of the log. `adoptions` are gaps
-    in the log that operators have accepted: what happened in them cannot be verified.
+    in the log that operators have accepted: what happened in them cannot be verified. `without_digest` are events that
+    carry no digest: a change in them shows only where something else contradicts it.
     """
 
     events: int
+    without_digest: int
     problems: list[Problem]
     problem_count: int
     outcomes_recomputed: int
@@ -62,7 +64,7 @@ async def verify(
     """
     started_s = time.monotonic()
     await read_installation(connection)
-    findings, events, flow = Findings(), 0, Flow()
+    findings, events, without_digest, flow = Findings(), 0, 0, Flow()
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         economies = await read_economies(connection, findings)
         outcomes = Outcomes(await revealed_seeds(connection), findings)
@@ -73,11 +75,13 @@ async def verify(
             await check_once(connection, partition, findings)
             await check_mirror(connection, replay, findings)
             events, flow = events + replay.events, flow.plus(replay.players.flow)
+            without_digest += replay.without_digest
         dead_letters = await connection.fetchval(_DEAD_LETTERS)
         adoptions = await connection.fetchval(_ADOPTIONS)
     redis = await _compare_all(server, connection, findings) if server is not None else None
     return Verdict(
         events=events,
+        without_digest=without_digest,
         redis=redis,
         problems=findings.problems,
         problem_count=findings.total,

@@ -64,6 +64,13 @@ class Findings:
                         event,
                     )
 
+    def absorb(self, other: "Findings") -> None:
+        """Add all that others have found."""
+        for problem in other.problems:
+            if self._counts[problem.check] < PROBLEMS_MAX:
+                self.problems.append(problem)
+        self._counts += other._counts
+
     def of(self, check: Check) -> int:
         """How many problems a check has found."""
         return self._counts[check]

@@ -73,6 +73,7 @@ class Replay:
         self.pools = Pools(partition, findings)
         self.state = State(partition)
         self.events = 0
+        self.without_digest = 0
         self.last: Event | None = None
         self._gaps: dict[EventId, EventId] = {}
 
@@ -104,6 +105,7 @@ class Replay:
             self.state.forget()
             self.pools.forget()
         *columns, digest = row
+        self.without_digest += digest is None
         self._chain.show(tuple(columns), digest)
         return self._read(event_id, row)
 
