@@ -282,7 +282,7 @@ async def test_given_a_listener_when_events_are_published_then_it_hears_those_of
         while len(confirmed) < 2:
             confirmed.append(channel.get_message(timeout=5))
         await FanOut(Server(house.casino.transport), 0).publish(events)
-        heard = set()  # the house's own daemon may say the same, before or after
+        heard: set[str] = set()  # the house's own daemon may say the same, before or after
         while heard != {"restarted", "events"}:
             message = channel.get_message(timeout=5)
             assert message is not None
