@@ -11,7 +11,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -33,11 +33,9 @@ _STEPS: dict[type, tuple[str, ...]] = {
     Transport: ("call", "run"),
 }
 
-When = Literal["before", "sent"]
-
 
 class Case(NamedTuple):
-    """Servers, where the log is collected, and the step to be killed at: before it, or once its request is sent.
+    """Servers, where the log is collected, and the step to be killed at, once its request is sent.
 
     With more than `missing_max` events missing, a healer writes all keys anew.
     """
@@ -46,7 +44,6 @@ class Case(NamedTuple):
     database_url: str
     captured: Path
     step: int = -1
-    when: When = "before"
     missing_max: int = healing.MISSING_MAX
 
 
@@ -92,11 +89,10 @@ class Steps:
         self.is_held.clear()
 
     async def _die(self, call: Awaitable[Any]) -> None:
-        if self._case.when == "sent":
-            calling = asyncio.ensure_future(call)
-            for _ in range(3):  # the transport writes at the end of a turn of the loop
-                await asyncio.sleep(0)
-            del calling
+        calling = asyncio.ensure_future(call)
+        for _ in range(3):  # the transport writes at the end of a turn of the loop
+            await asyncio.sleep(0)
+        del calling
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -15,7 +15,7 @@ from croupier_cli.embedded import Valkey
 from croupier_sync.healing import MISSING_MAX
 from croupier_sync.migrations import migrate
 from tests.sync.healed import casino_on, heals, require_replies, require_whole
-from tests.sync.killed import Case, When, heal
+from tests.sync.killed import Case, heal
 from tests.sync.rounds import Rounds
 
 PARTS = 2
@@ -67,19 +67,10 @@ class Broken:
         self.server = Valkey.start(self._data)
 
 
-@pytest.mark.parametrize(
-    ("how", "when"),
-    [
-        ("empty", "before"),
-        ("empty", "sent"),
-        ("cut", "before"),
-        ("cut", "sent"),
-        ("cut, all written", "before"),
-    ],
-)
+@pytest.mark.parametrize("how", ["empty", "cut", "cut, all written"])
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_given_a_daemon_killed_at_any_step_of_a_heal_when_another_follows_then_the_end_is_the_same(
-    part: int, how: str, when: When, short_path: Path, database_url: str, connection: asyncpg.Connection
+    part: int, how: str, short_path: Path, database_url: str, connection: asyncpg.Connection
 ) -> None:
     # Postgres itself goes on running, so that nothing here depends on the disk: do not wait for it.
     name = await connection.fetchval("SELECT current_database()")
@@ -100,7 +91,7 @@ async def test_given_a_daemon_killed_at_any_step_of_a_heal_when_another_follows_
         while True:
             expected = await _mirror(connection)
             broken.break_again()
-            case = Case(broken.server.url, database_url, short_path / "unused", step, when, missing_max)
+            case = Case(broken.server.url, database_url, short_path / "unused", step, missing_max)
             exit_code = _run(case)
             async with casino_on(broken.server, database_url) as casino:
                 killed_while_healing += any(heal["seconds"] is None for heal in await heals(casino))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sync.killed import Case, When, captured, main
+from tests.sync.killed import Case, captured, main
 from tests.sync.recount import held_stats, recount
 from tests.sync.support import TABLES, Casino
 
@@ -29,10 +29,9 @@ def _run(case: Case) -> int | None:
     return process.exitcode
 
 
-@pytest.mark.parametrize("when", ["before", "sent"])
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_given_a_daemon_killed_at_any_step_when_started_again_then_postgres_equals_the_log(
-    casino: Casino, tmp_path: Path, part: int, when: When
+    casino: Casino, tmp_path: Path, part: int
 ) -> None:
     # Postgres itself goes on running, so that nothing here depends on the disk: do not wait for it.
     await casino.connection.execute(
@@ -42,7 +41,7 @@ async def test_given_a_daemon_killed_at_any_step_when_started_again_then_postgre
     while True:
         await casino.transport.call("FLUSHALL")
         await casino.connection.execute("; ".join(_RESET))
-        case = Case(casino.redis_url, casino.database_url, tmp_path / f"log-{step}", step, when)
+        case = Case(casino.redis_url, casino.database_url, tmp_path / f"log-{step}", step)
         exit_code = _run(case)
         if exit_code == -signal.SIGKILL:
             assert _run(case._replace(step=-1)) == 0

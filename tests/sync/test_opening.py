@@ -15,6 +15,7 @@ from croupier.transport import Transport, Unavailable
 from croupier_cli.embedded import Valkey
 from croupier_schemas.economy import Economy
 from croupier_sync import daemon
+from croupier_sync.daemon import PartitionSync
 from croupier_sync.errors import Superseded
 from croupier_sync.following import Follower
 from croupier_sync.installation import read_installation
@@ -84,8 +85,12 @@ async def test_given_an_operator_who_pushes_first_when_started_then_the_default_
     async with casino.daemon() as sync:
         head = await casino.until_open()
         await _until_held(casino, 2)
-        assert sync.status.state == "following"
+        await until(lambda: _follows(sync), "the daemon follows")
     assert head.economy == version(pushed)
+
+
+async def _follows(sync: PartitionSync) -> bool:
+    return sync.status.state == "following"
 
 
 async def test_given_a_partition_that_is_open_when_a_daemon_starts_again_then_it_goes_on_in_the_same_epoch(

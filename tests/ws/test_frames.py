@@ -1,5 +1,6 @@
 """Frames that are not what they should be, and frames that only look so."""
 
+import asyncio
 import json
 import struct
 from typing import Any
@@ -90,10 +91,12 @@ NOT_WEBSOCKET = [
 
 
 async def test_given_what_is_not_websocket_when_sent_then_closed_with_1002(client: Client) -> None:
-    for data in NOT_WEBSOCKET:
+    async def code(data: bytes) -> int:
         async with raw_socket(client) as raw:
             raw.writer.write(data)
-            assert await raw.close_code() == 1002, data
+            return await raw.close_code()
+
+    assert await asyncio.gather(*map(code, NOT_WEBSOCKET)) == [1002] * len(NOT_WEBSOCKET)
 
 
 async def test_given_a_ping_frame_or_fragments_when_sent_then_answered(client: Client) -> None:
