@@ -14,16 +14,19 @@ import msgspec
 import psutil
 from msgspec.structs import replace
 
-from bench.http_load import Result
+from bench.http_load import Load, Result
+from bench.http_reference import PATH
 from croupier.economy import canonical, load_economy
 from croupier.fairness.seeds import MasterKeys
 from croupier_cli.embedded import Valkey
 from croupier_http.auth import make_token
 from croupier_schemas.economy import BALANCE_MAX, DailyLimit, GamesRate, Rate
 
+PLAYERS = 1_024
+REQUESTS = 8_192
 SECRET = "the secret of a benchmark, which is worth nothing to anybody"
 
-_SERVE = """
+SERVE = """
 import os, sys
 from croupier.settings import Settings
 from croupier_http.server import run
@@ -96,6 +99,12 @@ class Generator:
         self._process.communicate()
 
 
+def pulls(port: int, server_pid: int, connections: int = 32) -> Generator:
+    """A generator of pulls over HTTP, or of what the reference answers in their place, in rounds of `REQUESTS`."""
+    load = Load(port, PATH, '{"count":1,"banner":"standard"}', tokens(PLAYERS), connections)
+    return Generator("bench.http_load", load, server_pid, REQUESTS)
+
+
 @contextmanager
 def one_worker(directory: Path, **environment: str) -> Iterator[Worker]:
     """One worker without Postgres, whose players run out of nothing."""
@@ -118,7 +127,7 @@ def one_worker(directory: Path, **environment: str) -> Iterator[Worker]:
             "CROUPIER_WORKERS": "1",
         } | environment
         process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE], env=os.environ | variables, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", SERVE], env=os.environ | variables, stderr=subprocess.PIPE, text=True
         )
         assert process.stderr is not None
         try:

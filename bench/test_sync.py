@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from bench.casino import BenchCasino, casino
-from bench.test_http import Generator
+from bench.serving import pulls
 from croupier.partition import read_head
 from croupier.transport import Transport
 from croupier_schemas import keys
@@ -149,13 +149,13 @@ def test_backlog_beside_one_worker(benchmark: Any, tmp_path: Path) -> None:
         with servers.daemon(), servers.players() as players:
             players.play(5_000, "redis")
             players.play(1, "postgres")
-        with servers.worker() as (port, pid), contextlib.closing(Generator(port, pid)) as load:
+        with servers.worker() as (port, pid), contextlib.closing(pulls(port, pid)) as load:
 
             def fill() -> None:
                 load.seconds.clear()
                 for _ in range(REQUESTS_ROUNDS):
                     load.run()
-                ingest.append(load.requests_per_s)
+                ingest.append(load.per_s)
 
             def drain() -> None:
                 with servers.daemon():
