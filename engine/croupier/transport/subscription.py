@@ -16,6 +16,8 @@ from croupier.transport.connection import Argument, pack
 log = structlog.get_logger(__name__)
 
 _CONNECT_TIMEOUT_S: Final = 2.0
+_SILENCE_MAX_S: Final = 10.0
+_PONG_TIMEOUT_S: Final = 5.0
 _PAUSE_MIN_S: Final = 0.05
 _PAUSE_MAX_S: Final = 1.0
 _READ_SIZE: Final = 65_536
@@ -25,14 +27,25 @@ class Subscription:
     """Listens to channels, and connects again whenever the connection is lost.
 
     What is published while there is none is lost: `subscribed` is called with a channel each time that listening to it
-    begins.
+    begins. A connection whose other end has gone without a word looks like one to which nothing is published: so after
+    `silence_max_s` without a byte the server is asked for one, and without any for `pong_timeout_s` more it is lost.
     """
 
-    def __init__(self, url: str, channels: Sequence[str], ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        channels: Sequence[str],
+        ssl_context: ssl.SSLContext | None = None,
+        *,
+        silence_max_s: float = _SILENCE_MAX_S,
+        pong_timeout_s: float = _PONG_TIMEOUT_S,
+    ) -> None:
         """`channels` are those to begin with, at least one. Raises ValueError for a URL that is none."""
         self._address = Address.from_url(url)
         self._channels = dict.fromkeys(channels)
         self._ssl_context = ssl_context
+        self._silence_max_s = silence_max_s
+        self._pong_timeout_s = pong_timeout_s
         self._writer: asyncio.StreamWriter | None = None
 
     def add(self, channel: str) -> None:
@@ -68,7 +81,7 @@ class Subscription:
                         pause_s = _PAUSE_MIN_S
                         subscribed(message[1].decode())
             except (OSError, TimeoutError, EOFError, hiredis.HiredisError) as error:
-                log.debug("not listening to redis", address=str(self._address), error=str(error))
+                log.debug("not listening to redis", address=str(self._address), error=repr(error))
             lost()
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - it spreads load
             pause_s = min(2 * pause_s, _PAUSE_MAX_S)
@@ -81,7 +94,7 @@ class Subscription:
             writer.write(self._greeting())
             self._writer = writer
             replies = hiredis.Reader()
-            while data := await reader.read(_READ_SIZE):
+            while data := await self._read(reader):
                 replies.feed(data)
                 while (reply := replies.gets()) is not False:
                     if isinstance(reply, hiredis.ReplyError):
@@ -90,9 +103,19 @@ class Subscription:
                         yield reply
         finally:
             self._writer = None
-            writer.close()
+            writer.transport.abort()  # what is still to be sent may have nobody to take it
             with suppress(OSError):
                 await writer.wait_closed()
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        """What arrives next; empty at the end. Raises TimeoutError where the other end gives no sign of life."""
+        try:
+            async with asyncio.timeout(self._silence_max_s):
+                return await reader.read(_READ_SIZE)
+        except TimeoutError:
+            self._send("PING")
+        async with asyncio.timeout(self._pong_timeout_s):
+            return await reader.read(_READ_SIZE)
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         address = self._address
