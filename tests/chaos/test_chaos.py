@@ -12,7 +12,7 @@ import pytest
 from tests.chaos.course import run
 from tests.chaos.faults import kinds, schedule
 
-SECONDS: Final = 60.0
+SECONDS: Final = 20.0
 FAULTS_MIN: Final = len(kinds(SECONDS))
 """The first so many faults of a schedule are one of each kind."""
 SEED: Final = 1
@@ -26,7 +26,7 @@ def test_given_a_seed_when_scheduled_twice_then_the_same_faults_come_and_first_o
     assert first != list(islice(schedule(SEED + 1, SECONDS), 3 * FAULTS_MIN))
 
 
-# The faults take about a minute, and longer where the machine has much else to do: they are counted, not timed.
+# Each kind of fault comes once, however long that takes: faults are counted, not timed.
 @pytest.mark.timeout(400)
 def test_given_an_installation_under_load_when_faults_are_injected_then_every_invariant_holds() -> None:
     seed = int(os.environ.get("CROUPIER_CHAOS_SEED", SEED))

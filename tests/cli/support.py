@@ -9,18 +9,20 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
 from croupier_cli.data_directory import read_secrets
 from croupier_http.auth import make_token
 from tests.embedded.support import is_gone, wait_until
+from tests.forked import run_forked
 
 DEADLINE_S = 60.0
 _OURS = re.compile(
@@ -42,18 +44,36 @@ def command(*arguments: str) -> list[str]:
 
 
 def croupier(*arguments: str, env: Environment | None = None, cwd: Path | None = None) -> "Outcome":
-    """Run a command to its end."""
-    done = subprocess.run(
-        command(*arguments),
-        env=environment() if env is None else env,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    """Run a command to its end, in a process of its own that does not have to import everything first."""
+    with tempfile.TemporaryDirectory(prefix="croupier-cli-") as name:
+        printed, said = Path(name) / "stdout", Path(name) / "stderr"
+        variables = dict(environment() if env is None else env)
+        exit_code = run_forked(
+            _croupier, arguments, variables, cwd or Path.cwd(), printed, said, timeout_s=DEADLINE_S
+        )
+        assert exit_code is not None
+        return Outcome(exit_code, printed.read_text(), said.read_text())
+
+
+def _croupier(
+    arguments: tuple[str, ...], env: dict[str, str], cwd: Path, printed: Path, said: Path
+) -> NoReturn:
+    """What `python -m croupier_cli.main` does, in a process that is there already."""
+    for descriptor, path, flags in (
+        (0, Path(os.devnull), os.O_RDONLY),
+        (1, printed, os.O_WRONLY | os.O_CREAT),
+        (2, said, os.O_WRONLY | os.O_CREAT),
+    ):
+        opened = os.open(path, flags, 0o600)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.argv = ["croupier", *arguments]
+    from croupier_cli.main import main
+
+    sys.exit(main())
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,9 @@ def started_master(directory: Path, *settings: str) -> Iterator[Valkey]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    with Valkey.start(directory, port=port, extra=settings) as server:
+    # A first replica is served at once, and not after the five seconds in which others might come.
+    at_once = ("--repl-diskless-sync-delay", "0")
+    with Valkey.start(directory, port=port, extra=(*at_once, *settings)) as server:
         yield server
 
 

@@ -1,6 +1,5 @@
 """A daemon killed at any step of a heal, as a process is killed: the next one comes to the same end."""
 
-import multiprocessing
 import shutil
 import signal
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import redis
 from croupier_cli.embedded import Valkey
 from croupier_sync.healing import MISSING_MAX
 from croupier_sync.migrations import migrate
+from tests.forked import run_forked
 from tests.sync.healed import casino_on, heals, require_replies, require_whole
 from tests.sync.killed import Case, heal
 from tests.sync.rounds import Rounds
@@ -22,17 +22,7 @@ PARTS = 2
 STEPS_MIN = 30
 ROUNDS = 12
 
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.sync.killed"])
-
 Server = Callable[[], Valkey]
-
-
-def _run(case: Case) -> int | None:
-    process = _processes.Process(target=heal, args=(case,))
-    process.start()
-    process.join()
-    return process.exitcode
 
 
 class Broken:
@@ -92,7 +82,7 @@ async def test_given_a_daemon_killed_at_any_step_of_a_heal_when_another_follows_
             expected = await _mirror(connection)
             broken.break_again()
             case = Case(broken.server.url, database_url, short_path / "unused", step, missing_max)
-            exit_code = _run(case)
+            exit_code = run_forked(heal, case)
             async with casino_on(broken.server, database_url) as casino:
                 killed_while_healing += any(heal["seconds"] is None for heal in await heals(casino))
                 async with casino.daemon():

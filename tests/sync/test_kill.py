@@ -1,11 +1,11 @@
 """A daemon killed between any two steps leaves Postgres equal to the log once it is started again."""
 
-import multiprocessing
 import signal
 from pathlib import Path
 
 import pytest
 
+from tests.forked import run_forked
 from tests.sync.killed import Case, captured, main
 from tests.sync.recount import held_stats, recount
 from tests.sync.support import TABLES, Casino
@@ -17,16 +17,6 @@ _RESET = (
     *(f"DELETE FROM {table}" for table in TABLES if table != "partitions"),
     "UPDATE partitions SET epoch = NULL, seq = NULL, op_id = NULL, ts_ms = NULL, taken_epoch = 0, taken_identity = ''",
 )
-
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.sync.killed"])
-
-
-def _run(case: Case) -> int | None:
-    process = _processes.Process(target=main, args=(case,))
-    process.start()
-    process.join()
-    return process.exitcode
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -42,9 +32,9 @@ async def test_given_a_daemon_killed_at_any_step_when_started_again_then_postgre
         await casino.transport.call("FLUSHALL")
         await casino.connection.execute("; ".join(_RESET))
         case = Case(casino.redis_url, casino.database_url, tmp_path / f"log-{step}", step)
-        exit_code = _run(case)
+        exit_code = run_forked(main, case)
         if exit_code == -signal.SIGKILL:
-            assert _run(case._replace(step=-1)) == 0
+            assert run_forked(main, case._replace(step=-1)) == 0
         await _require_postgres_is_the_log(casino, case.captured)
         if exit_code == 0:
             break  # the run has fewer steps than that

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import multiprocessing
 import os
 import signal
 import time
@@ -26,6 +25,7 @@ from croupier_schemas.events import EventId
 from croupier_schemas.gacha import GachaPull
 from croupier_sync.limits import Limits
 from croupier_sync.migrations import migrate
+from tests.forked import start_forked
 from tests.sync.process import follow
 from tests.sync.support import MASTER_KEYS, Casino, until
 
@@ -36,7 +36,6 @@ _FULL = """
 CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS
   'BEGIN RAISE disk_full USING MESSAGE = ''could not extend file: No space left on device''; END'
 """
-_processes = multiprocessing.get_context("forkserver")
 _op_ids = OpIds(lambda: round(time.time() * 1000))
 
 
@@ -157,8 +156,7 @@ async def test_given_owners_suspended_under_load_when_they_go_on_then_they_are_f
     with contextlib.ExitStack() as processes:
         owners = []
         for _ in range(2):
-            process = _processes.Process(target=follow, args=(casino.redis_url, casino.database_url))
-            process.start()
+            process = start_forked(follow, casino.redis_url, casino.database_url)
             processes.callback(process.join)
             processes.callback(process.kill)
             owners.append(process.pid or 0)

@@ -1,7 +1,6 @@
 """An owner that has gone silent: another daemon takes its partition over, and it does no harm when it goes on."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,6 +11,7 @@ import pytest
 
 from croupier_sync.limits import Limits
 from croupier_sync.postgres import end_silent_owner, try_lock
+from tests.forked import start_forked
 from tests.sync.process import follow, suspended_while_copying
 from tests.sync.support import PARTITION, Casino, until
 
@@ -26,15 +26,11 @@ _OWNER = (
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.sync.process"])
-
 
 @contextmanager
 def _process(target: Callable[..., None], *args: str) -> Iterator[int]:
     """Run the function in a process of its own; yields its pid."""
-    process = _processes.Process(target=target, args=args)
-    process.start()
+    process = start_forked(target, *args)
     try:
         assert process.pid is not None
         yield process.pid
