@@ -1,5 +1,6 @@
 """Script calls recorded in advance, with the records they begin from, so that each round repeats exactly the same."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -68,20 +69,25 @@ class _RecordingTransport(Transport):
     """Keeps the last script call as it would be written, and the records as they were before it."""
 
     last = b""
-    before: Sequence[tuple[str, bytes | None]] = ()
+    _names: Sequence[str] = ()
+    _values: "asyncio.Future[Any]"
 
-    async def run(
+    def start(
         self, script: Any, keys: Sequence[Any], args: Sequence[Any], timeout_s: float = 2.0, **pin: Any
-    ) -> Any:
+    ) -> "asyncio.Future[Any]":
         self.last = pack("EVALSHA", script.sha, len(keys), *keys, *args)
-        names = [
+        self._names = [
             keys[i]
             for i, key in enumerate(script.keys)
             if key.layout is not None or key.name == "idempotency"
         ]
-        values: Any = await self.call("MGET", *names) if names else []
-        self.before = list(zip(names, values, strict=True))
-        return await super().run(script, keys, args, timeout_s, **pin)
+        if self._names:
+            self._values = self.send("MGET", *self._names)
+        return super().start(script, keys, args, timeout_s, **pin)
+
+    @property
+    def before(self) -> list[tuple[str, bytes | None]]:
+        return list(zip(self._names, self._values.result(), strict=True)) if self._names else []
 
 
 def bench_economy() -> Economy:

@@ -26,7 +26,7 @@ PLAYERS = 1_024
 REQUESTS = 8_192
 SECRET = "the secret of a benchmark, which is worth nothing to anybody"
 
-SERVE = """
+_SERVE = """
 import os, sys
 from croupier.settings import Settings
 from croupier_http.server import run
@@ -127,7 +127,7 @@ def one_worker(directory: Path, **environment: str) -> Iterator[Worker]:
             "CROUPIER_WORKERS": "1",
         } | environment
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVE], env=os.environ | variables, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", _SERVE], env=os.environ | variables, stderr=subprocess.PIPE, text=True
         )
         assert process.stderr is not None
         try:

@@ -6,8 +6,6 @@ Where there are two cores, the server under test has one, and the generator shar
 """
 
 import contextlib
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,13 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from bench.serving import REQUESTS, SECRET, SERVE, Generator, pin, pulls
-from croupier.economy import canonical, load_economy
-from croupier.fairness.seeds import MasterKeys
-from croupier_cli.embedded import Valkey
-from croupier_schemas.economy import BALANCE_MAX, DailyLimit
+from bench.serving import REQUESTS, Generator, one_worker, pulls
 
 ROUNDS = 12
 
@@ -44,38 +37,11 @@ def reference() -> Iterator[Generator]:
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[Generator]:
-    """One worker whose players run out of nothing."""
-    limit = DailyLimit(STANDARD=10_000, PREMIUM=10_000, VIP=10_000)
-    economy = load_economy()
-    economy = replace(economy, initial_tokens=BALANCE_MAX, gacha=replace(economy.gacha, daily_limit=limit))
-    economy_file = tmp_path / "economy.json"
-    economy_file.write_bytes(canonical(economy))
-    with Valkey.start(tmp_path / "valkey") as valkey:
-        pin(valkey.pid, 1)
-        environment = {
-            "REDIS_URL": valkey.url,
-            "DATABASE_URL": "",
-            "JWT_SECRET_KEY": SECRET,
-            "CROUPIER_MASTER_KEYS": MasterKeys.generate(),
-            "CROUPIER_ECONOMY": str(economy_file),
-            "CROUPIER_HTTP_PORT": "0",
-            "CROUPIER_WORKERS": "1",
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-c", SERVE], env=os.environ | environment, stderr=subprocess.PIPE, text=True
-        )
-        assert process.stderr is not None
-        try:
-            events: dict[str, dict[str, Any]] = {}
-            while "listening" not in events or "partition opened without Postgres" not in events:
-                event = json.loads(process.stderr.readline())
-                events[event["event"]] = event
-            port = int(events["listening"]["url"].rpartition(":")[2])
-            with contextlib.closing(pulls(port, events["worker started"]["worker_pid"])) as generator:
-                yield generator
-        finally:
-            process.terminate()
-            process.communicate()
+    with (
+        one_worker(tmp_path) as running,
+        contextlib.closing(pulls(running.port, running.pid)) as generator,
+    ):
+        yield generator
 
 
 @pytest.mark.benchmark(group=f"HTTP, one worker, 32 connections, rounds of {REQUESTS:,} requests")

@@ -8,8 +8,6 @@ import asyncio
 import contextlib
 import datetime
 import json
-import resource
-import socket
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
 import pytest
 
 from bench.casino import casino
@@ -28,7 +25,6 @@ from bench.ws_load import Load as WsLoad
 PLAYERS = 1_024
 COMMANDS = 8_192
 ROUNDS = 10
-IDLE = 10_000
 WATCHED = 50
 PUSHES = 500
 PULL = {"count": 1, "banner": "standard"}
@@ -130,44 +126,3 @@ def until_ready(port: int) -> None:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/ready"):
             return
         time.sleep(0.1)
-
-
-@pytest.mark.benchmark(group="idle WebSockets of one worker")
-def test_memory_of_idle_sockets(benchmark: Any, worker: Worker) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    count = min(IDLE, (hard - 500) // 2)
-    process = psutil.Process(worker.pid)
-    process.rlimit(psutil.RLIMIT_NOFILE, (hard, hard))
-    opened: list[socket.socket] = []
-    before = process.memory_info().rss
-
-    def open_all() -> None:
-        for token in tokens(count):
-            client = socket.create_connection(("127.0.0.1", worker.port))
-            client.sendall(
-                f"GET /api/games/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                f"Authorization: Bearer {token}\r\n\r\n".encode()
-            )
-            opened.append(client)
-        for client in opened:
-            received = b""
-            while b'"hello"' not in received:
-                received += client.recv(4096)
-
-    try:
-        benchmark.pedantic(open_all, rounds=1, iterations=1)
-        cpu = process.cpu_times()
-        process.cpu_percent()
-        idle_percent = process.cpu_percent(interval=3)
-        benchmark.extra_info |= {
-            "sockets": count,
-            "rss_kib_per_socket": round((process.memory_info().rss - before) / count / 1024, 1),
-            "cpu_percent_idle": idle_percent,
-            "cpu_us_to_open": round((cpu.user + cpu.system) / count * 1e6),
-        }
-    finally:
-        for client in opened:
-            client.close()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

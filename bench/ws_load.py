@@ -19,6 +19,7 @@ from bench.http_load import Result
 
 _ACCEPTED = b"HTTP/1.1 101 "
 _MASK = b"\x00\x00\x00\x00"
+_PONG = b"\x8a\x80" + _MASK
 
 
 class Load(msgspec.Struct):
@@ -125,9 +126,11 @@ class Connection(asyncio.Protocol):
         self._received = received[place:]
 
     def _take(self, received: bytes, head: int, start: int, end: int) -> None:
-        first = received[start]
-        if received[head] & 0x0F > 2:
+        if (opcode := received[head] & 0x0F) > 2:
+            if opcode == 9:  # between rounds a socket is silent for so long that the server asks
+                self._transport.write(_PONG)
             return
+        first = received[start]
         if first & 0xF0 == 0x80 or first == 0x7B or first in (0xDE, 0xDF):  # a map: a push
             self.events += 1
             return

@@ -4,6 +4,7 @@
 what happens to its player. Both have the same methods for commands.
 """
 
+from croupier_client.answers import Answer
 from croupier_client.client import Client
 from croupier_client.errors import (
     ClientError,
@@ -12,23 +13,16 @@ from croupier_client.errors import (
     CroupierUnavailable,
 )
 from croupier_client.operations import OPERATIONS, Operation
-from croupier_client.pushes import (
-    GameEvent,
-    Hello,
-    LiveEvent,
-    Missed,
-    MonitorSnapshot,
-    Notified,
-    Push,
-    UnknownPush,
-    UnreadHello,
-)
+from croupier_client.pushes import Missed, Push, UnknownPush, reply_of
 from croupier_client.stream import MONITOR, PLAYER, Stream, notifications_of
+from croupier_schemas.live import GameEvent, Hello, LiveEvent, MonitorSnapshot, UnreadHello
+from croupier_schemas.notifications import Notification
 
 __all__ = [
     "MONITOR",
     "OPERATIONS",
     "PLAYER",
+    "Answer",
     "Client",
     "ClientError",
     "CroupierProtocolError",
@@ -39,11 +33,12 @@ __all__ = [
     "LiveEvent",
     "Missed",
     "MonitorSnapshot",
-    "Notified",
+    "Notification",
     "Operation",
     "Push",
     "Stream",
     "UnknownPush",
     "UnreadHello",
     "notifications_of",
+    "reply_of",
 ]

@@ -12,10 +12,11 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from croupier_client.answers import Answer
 from croupier_client.errors import CroupierProtocolError, CroupierRefused, CroupierUnavailable
 from croupier_client.keys import Keys
-from croupier_client.methods import CommandMethods, HttpMethods
-from croupier_client.operations import OPERATIONS, Operation
+from croupier_client.methods import Answers, CommandMethods, HttpMethods
+from croupier_client.operations import Operation, operation_of
 from croupier_client.retries import Patience
 from croupier_client.tokens import Token, Tokens
 
@@ -32,12 +33,23 @@ _UNAUTHENTICATED: Final = 401
 _encode = msgspec.json.Encoder().encode
 
 
-class _Answer(msgspec.Struct):
-    """What came back. `retry_after_s` is None where it was not said."""
+class _Received(msgspec.Struct):
+    """What came back."""
 
     status: int
     body: bytes
-    retry_after_s: float | None
+    headers: Mapping[str, str]
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """None where it was not said."""
+        wait = self.headers.get("Retry-After", "")
+        return float(wait) if wait.isdecimal() else None
+
+    @property
+    def op_id(self) -> str:
+        """Empty where it was no command."""
+        return self.headers.get("Op-Id", "")
 
 
 class _Lost(Exception):
@@ -118,6 +130,15 @@ class Client(CommandMethods, HttpMethods):
         """
         return ClientWith(self, key, deadline_s)
 
+    @property
+    def answers(self) -> Answers:
+        """The commands, with all of the answer: whether it is a replay, and the id of the attempt.
+
+        >>> answer = await client.answers.spin(bet_amount=100)
+        >>> print(answer.reply.balance, answer.replayed, answer.op_id)
+        """
+        return Answers(self)
+
     async def call(self, name: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """An operation by its name, such as `gacha.pull`. Raises ValueError for a name that there is not."""
         return await self.run(operation_of(name), arguments or {})
@@ -132,6 +153,18 @@ class Client(CommandMethods, HttpMethods):
         deadline_s: float | None = None,
     ) -> Reply:
         """Ask for an operation; `arguments` are its request, or a mapping with what that holds."""
+        return (await self.ask(operation, arguments, key=key, deadline_s=deadline_s)).reply
+
+    async def ask(
+        self,
+        operation: Operation[P, Reply],
+        arguments: object,
+        /,
+        *,
+        key: str = "",
+        deadline_s: float | None = None,
+    ) -> Answer[Reply]:
+        """As `run`, with all of the answer."""
         if self._session is None:
             raise RuntimeError(
                 "use the client as an async context manager: `async with Client(...) as client:`"
@@ -149,7 +182,12 @@ class Client(CommandMethods, HttpMethods):
                 wait_s = patience.after_loss(str(lost), sent=lost.sent)
             else:
                 if answer.status == _OK:
-                    return _reply(operation, answer.body, key)
+                    return Answer(
+                        _reply(operation, answer.body, key),
+                        answer.headers.get("Idempotent-Replayed") == "true",
+                        answer.headers.get("X-RateLimit-Sim") == "blocked",
+                        answer.op_id,
+                    )
                 refusal = _refusal(answer)
                 other = (
                     None if renewed or answer.status != _UNAUTHENTICATED else await self._tokens.after(token)
@@ -184,7 +222,7 @@ class Client(CommandMethods, HttpMethods):
         token: str,
         key: str,
         left_s: float,
-    ) -> _Answer:
+    ) -> _Received:
         """Send it once. Raises _Lost."""
         assert self._session is not None
         headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
@@ -200,10 +238,7 @@ class Client(CommandMethods, HttpMethods):
                     method, url, data=body, headers=headers, allow_redirects=False
                 ) as reply,
             ):
-                wait = reply.headers.get("Retry-After", "")
-                return _Answer(
-                    reply.status, await self._read(reply, key), float(wait) if wait.isdecimal() else None
-                )
+                return _Received(reply.status, await self._read(reply, key), reply.headers)
         except aiohttp.ClientConnectorError as error:
             raise _Lost(f"no connection: {type(error).__name__}", sent=False) from None
         except TimeoutError:
@@ -245,9 +280,18 @@ class ClientWith(CommandMethods, HttpMethods):
         """As `Client.call`."""
         return await self.run(operation_of(name), arguments or {})
 
+    @property
+    def answers(self) -> Answers:
+        """As `Client.answers`."""
+        return Answers(self)
+
     async def run(self, operation: Operation[P, Reply], arguments: object, /) -> Reply:
         """As `Client.run`."""
-        return await self._client.run(operation, arguments, key=self._key, deadline_s=self._deadline_s)
+        return (await self.ask(operation, arguments)).reply
+
+    async def ask(self, operation: Operation[P, Reply], arguments: object, /) -> Answer[Reply]:
+        """As `Client.ask`."""
+        return await self._client.ask(operation, arguments, key=self._key, deadline_s=self._deadline_s)
 
 
 def base_url_of(text: str) -> URL:
@@ -258,14 +302,6 @@ def base_url_of(text: str) -> URL:
     if url.user or url.password or url.query_string or url.path not in ("", "/"):
         raise ValueError("base_url: scheme, host and port only, no path and no credentials")
     return url.with_path("/")
-
-
-def operation_of(name: str) -> Operation[..., Any]:
-    """The operation of that name. Raises ValueError."""
-    operation = OPERATIONS.get(name)
-    if operation is None:
-        raise ValueError(f"there is no operation {name!r}; there are: {', '.join(sorted(OPERATIONS))}")
-    return operation
 
 
 def _text(value: object) -> str:
@@ -282,9 +318,9 @@ def _reply(operation: Operation[..., Reply], body: bytes, key: str) -> Reply:
         raise CroupierProtocolError(f"{operation.name}: the answer cannot be read: {error}", key) from None
 
 
-def _refusal(answer: _Answer) -> CroupierRefused:
+def _refusal(answer: _Received) -> CroupierRefused:
     try:
         body = msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = None
-    return CroupierRefused.of_body(answer.status, body, answer.retry_after_s)
+    return CroupierRefused.of_body(answer.status, body, answer.retry_after_s, answer.op_id)

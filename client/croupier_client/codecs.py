@@ -9,6 +9,9 @@ class Facts(msgspec.Struct):
     """What stands beside a reply, where it says something. `retry_after` is in seconds."""
 
     retry_after: float | None = None
+    op_id: str = ""
+    replayed: bool = False
+    rate_limit_sim: str = ""
 
 
 class SocketReply(msgspec.Struct, array_like=True, gc=False):

@@ -27,7 +27,8 @@ class CroupierRefused(ClientError):
 
     `code` never changes its meaning, and docs/errors.md lists all; an answer without one, as a proxy may give it, has
     `HTTP_` and its status. `fields` are the further members of the error's body, such as `balance` and `required`;
-    `details` says which argument was wrong. `retry_after_s` is when to try again, None where that is not said.
+    `details` says which argument was wrong. `retry_after_s` is when to try again, None where that is not said. `op_id`
+    is the id of the attempt, empty where it was at no command.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class CroupierRefused(ClientError):
         request_id: str = "",
         retry_after_s: float | None = None,
         fields: Mapping[str, Any] | None = None,
+        op_id: str = "",
     ) -> None:
         self.code = code
         self.message = message
@@ -47,6 +49,7 @@ class CroupierRefused(ClientError):
         self.request_id = request_id
         self.retry_after_s = retry_after_s
         self.fields = dict(fields or {})
+        self.op_id = op_id
         super().__init__(code)
 
     def __str__(self) -> str:
@@ -57,7 +60,7 @@ class CroupierRefused(ClientError):
         return f"{self.code} ({self.status}): {self.message}{wrong}{advice}{wait} [request {self.request_id or '-'}]"
 
     @classmethod
-    def of_body(cls, status: int, body: object, retry_after_s: float | None) -> Self:
+    def of_body(cls, status: int, body: object, retry_after_s: float | None, op_id: str = "") -> Self:
         """From the body of an error's reply, or of something that is none."""
         members: dict[str, Any] = body if isinstance(body, dict) else {}
         code, message, details = members.get("code"), members.get("message"), members.get("details")
@@ -71,6 +74,7 @@ class CroupierRefused(ClientError):
             str(members.get("request_id", "")),
             retry_after_s,
             {name: value for name, value in members.items() if name not in _HEAD},
+            op_id,
         )
 
 
@@ -78,8 +82,9 @@ class CroupierUnavailable(ClientError):
     """No answer that settles it came in time, after `attempts` attempts.
 
     `may_have_run` says whether it may have been done all the same; a command that is repeated under the same
-    `idempotency_key` then gives the true answer, and is not done twice. `code` is that of the last error that the
-    server answered, empty where it answered none.
+    `idempotency_key` then gives the true answer, and is not done twice. `code`, `request_id` and `op_id` are those
+    of the last error that the server answered, empty where it answered none; what became of the attempt `op_id`, `op`
+    tells.
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class CroupierUnavailable(ClientError):
         attempts: int = 0,
         code: str = "",
         request_id: str = "",
+        op_id: str = "",
     ) -> None:
         self.message = message
         self.may_have_run = may_have_run
@@ -97,6 +103,7 @@ class CroupierUnavailable(ClientError):
         self.attempts = attempts
         self.code = code
         self.request_id = request_id
+        self.op_id = op_id
         super().__init__(message)
 
     def __str__(self) -> str:

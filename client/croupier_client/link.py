@@ -11,8 +11,9 @@ from croupier_client.commands import Commands, Pace
 from croupier_client.connecting import NO_CLOSE, Connector, Ended, NotConnected
 from croupier_client.errors import ClientError, CroupierRefused, CroupierUnavailable
 from croupier_client.inbox import Inbox
-from croupier_client.pushes import Hello, PushReader, Reconnect, UnreadHello
+from croupier_client.pushes import PushReader
 from croupier_client.tokens import NoToken
+from croupier_schemas.live import Hello, Reconnect, UnreadHello
 
 log = logging.getLogger("croupier_client")
 

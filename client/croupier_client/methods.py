@@ -1,11 +1,12 @@
 """The methods that clients have in common: one per operation of the table, with its arguments and its reply's type."""
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from croupier_client import operations as table
-from croupier_client.operations import Operation
+from croupier_client.answers import Answer
+from croupier_client.operations import Operation, operation_of
 
 P = ParamSpec("P")
 Reply = TypeVar("Reply")
@@ -18,21 +19,43 @@ class Runs(Protocol):
         """Ask for it, until it is answered or the deadline has passed."""
 
 
+class Asks(Protocol):
+    """What can tell all of the answer to a command."""
+
+    def ask(self, operation: Operation[P, Reply], arguments: object, /) -> Coroutine[Any, Any, Answer[Reply]]:
+        """As `Runs.run`."""
+
+
 def _method(operation: Operation[P, Reply]) -> Callable[Concatenate[Runs, P], Coroutine[Any, Any, Reply]]:
     request = operation.request
 
     def method(self: Runs, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Reply]:
         return self.run(operation, request(*args, **kwargs))
 
+    _describe(method, operation, operation.reply)
+    return method
+
+
+def _answering(
+    operation: Operation[P, Reply],
+) -> Callable[Concatenate[Asks, P], Coroutine[Any, Any, Answer[Reply]]]:
+    request = operation.request
+
+    def method(self: Asks, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Answer[Reply]]:
+        return self.ask(operation, request(*args, **kwargs))
+
+    _describe(method, operation, Answer)
+    return method
+
+
+def _describe(method: Any, operation: Operation[..., Any], returned: type[Any]) -> None:
+    request = operation.request
     method.__doc__ = (
         f"{operation.summary}\n\nThe arguments are those of `{getattr(request, '__name__', '')}`."
     )
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     arguments = inspect.signature(request).parameters.values()
-    method.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [own, *arguments], return_annotation=operation.reply
-    )
-    return method
+    method.__signature__ = inspect.Signature([own, *arguments], return_annotation=returned)
 
 
 class CommandMethods:
@@ -47,6 +70,31 @@ class CommandMethods:
     end_session = _method(table.END_SESSION)
     rotate = _method(table.ROTATE)
     distribute = _method(table.DISTRIBUTE)
+
+
+class Answers:
+    """The commands of a client or of a stream, with an `Answer` in place of the reply."""
+
+    def __init__(self, asks: Asks) -> None:
+        self._asks = asks
+
+    async def ask(self, operation: Operation[P, Reply], arguments: object, /) -> Answer[Reply]:
+        """Give a command; `arguments` are its request, or a mapping with what that holds."""
+        return await self._asks.ask(operation, arguments)
+
+    async def call(self, name: str, arguments: Mapping[str, Any] | None = None) -> Answer[Any]:
+        """A command by its name, such as `gacha.pull`. Raises ValueError for a name that there is not."""
+        return await self.ask(operation_of(name), arguments or {})
+
+    pull = _answering(table.PULL)
+    spin = _answering(table.SPIN)
+    play = _answering(table.PLAY)
+    bet = _answering(table.BET)
+    cashout = _answering(table.CASHOUT)
+    start_session = _answering(table.START_SESSION)
+    end_session = _answering(table.END_SESSION)
+    rotate = _answering(table.ROTATE)
+    distribute = _answering(table.DISTRIBUTE)
 
 
 class HttpMethods:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Final, Generic, Literal, ParamSpec, TypeVar, cast
+from typing import Any, Final, Generic, Literal, ParamSpec, TypeVar, cast
 
 import msgspec
 
@@ -351,6 +351,15 @@ SERVERS = Operation(
 _ALL: Final = [each for each in list(globals().values()) if isinstance(each, Operation)]
 OPERATIONS: Final = {operation.name: operation for operation in _ALL}
 """By name."""
+
+
+def operation_of(name: str) -> Operation[..., Any]:
+    """The operation of that name. Raises ValueError."""
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        raise ValueError(f"there is no operation {name!r}; there are: {', '.join(sorted(OPERATIONS))}")
+    return operation
+
 
 OF_EVENT: Final = {operation.emits: operation for operation in _ALL if operation.emits}
 """Commands by the type of their events."""

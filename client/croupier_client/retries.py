@@ -81,4 +81,5 @@ class Patience:
             self._attempts,
             refusal.code if refusal else "",
             refusal.request_id if refusal else "",
+            refusal.op_id if refusal else "",
         )

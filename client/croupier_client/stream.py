@@ -11,8 +11,9 @@ from typing import Any, Final, Literal, ParamSpec, Self, TypeVar
 import aiohttp
 import msgspec
 
-from croupier_client.client import DEADLINE_S, base_url_of, operation_of
-from croupier_client.codecs import CODECS, SocketReply
+from croupier_client.answers import Answer
+from croupier_client.client import DEADLINE_S, base_url_of
+from croupier_client.codecs import CODECS, Facts, SocketReply
 from croupier_client.commands import COMMANDS_PER_FRAME, Commands, Pace
 from croupier_client.connecting import HEARTBEAT_S, Connector
 from croupier_client.errors import (
@@ -24,11 +25,12 @@ from croupier_client.errors import (
 from croupier_client.inbox import PUSHES_MAX, Inbox
 from croupier_client.keys import Keys
 from croupier_client.link import Link
-from croupier_client.methods import CommandMethods
-from croupier_client.operations import Operation
-from croupier_client.pushes import Hello, Push, PushReader, UnreadHello
+from croupier_client.methods import Answers, CommandMethods
+from croupier_client.operations import Operation, operation_of
+from croupier_client.pushes import Push, PushReader
 from croupier_client.retries import Patience
 from croupier_client.tokens import Token, Tokens
+from croupier_schemas.live import Hello, UnreadHello
 
 P = ParamSpec("P")
 Reply = TypeVar("Reply")
@@ -42,6 +44,7 @@ DRAIN_S: Final = 5.0
 
 _NOTIFICATIONS: Final = "/ws/notifications/"
 _OK: Final = 200
+_NO_FACTS: Final = Facts()
 
 
 def notifications_of(user_id: int) -> str:
@@ -59,7 +62,7 @@ class Stream(CommandMethods):
     ...     replies = await asyncio.gather(*(stream.spin(bet_amount=100) for _ in range(8)))
     ...     async for push in stream:
     ...         if isinstance(push, GameEvent):
-    ...             print(push.event.event_type, push.event.reply())
+    ...             print(push.event.event_type, reply_of(push.event))
 
     Each connection begins with a `Hello`: what happened while there was none is in that, and is not pushed. One at
     a time may iterate. Pushes that are not taken are dropped, the oldest first; `Missed` then says how many.
@@ -181,6 +184,11 @@ class Stream(CommandMethods):
         """The same stream, with an idempotency key of one's own, or with another deadline, for the calls made on it."""
         return StreamWith(self, key, deadline_s)
 
+    @property
+    def answers(self) -> Answers:
+        """The commands, with all of the answer, as of a `Client`."""
+        return Answers(self)
+
     async def call(self, name: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """A command by its name, such as `gacha.pull`. Raises ValueError for a name that there is not."""
         return await self.run(operation_of(name), arguments or {})
@@ -195,6 +203,18 @@ class Stream(CommandMethods):
         deadline_s: float | None = None,
     ) -> Reply:
         """Give a command; `arguments` are its request, or a mapping with what that holds."""
+        return (await self.ask(operation, arguments, key=key, deadline_s=deadline_s)).reply
+
+    async def ask(
+        self,
+        operation: Operation[P, Reply],
+        arguments: object,
+        /,
+        *,
+        key: str = "",
+        deadline_s: float | None = None,
+    ) -> Answer[Reply]:
+        """As `run`, with all of the answer."""
         if operation.kind != "command":
             raise ValueError(f"{operation.name} is asked for over HTTP: use `Client`")
         self._require_running()
@@ -206,14 +226,17 @@ class Stream(CommandMethods):
         try:
             while True:
                 reply = await self._reply(operation, arguments, patience)
+                facts = reply.facts or _NO_FACTS
                 if reply.status == _OK:
-                    answer: Reply = self._read(operation.from_socket[self._codec.name], reply, patience)
-                    return answer
+                    return Answer(
+                        self._read(operation.from_socket[self._codec.name], reply, patience),
+                        facts.replayed,
+                        facts.rate_limit_sim == "blocked",
+                        facts.op_id,
+                    )
                 body = self._read(self._codec.decode, reply, patience)
-                wait_s = reply.facts.retry_after if reply.facts else None
-                await asyncio.sleep(
-                    patience.after_refusal(CroupierRefused.of_body(reply.status, body, wait_s))
-                )
+                refusal = CroupierRefused.of_body(reply.status, body, facts.retry_after, facts.op_id)
+                await asyncio.sleep(patience.after_refusal(refusal))
         finally:
             self._running -= 1
             if not self._running:
@@ -288,9 +311,18 @@ class StreamWith(CommandMethods):
         """As `Stream.call`."""
         return await self.run(operation_of(name), arguments or {})
 
+    @property
+    def answers(self) -> Answers:
+        """As `Stream.answers`."""
+        return Answers(self)
+
     async def run(self, operation: Operation[P, Reply], arguments: object, /) -> Reply:
         """As `Stream.run`."""
-        return await self._stream.run(operation, arguments, key=self._key, deadline_s=self._deadline_s)
+        return (await self.ask(operation, arguments)).reply
+
+    async def ask(self, operation: Operation[P, Reply], arguments: object, /) -> Answer[Reply]:
+        """As `Stream.ask`."""
+        return await self._stream.ask(operation, arguments, key=self._key, deadline_s=self._deadline_s)
 
 
 def _time_out(answer: "asyncio.Future[SocketReply]") -> None:

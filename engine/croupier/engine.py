@@ -1,18 +1,15 @@
 """The engine: runs commands as scripts, and repeats those that a stale view, a missing seed or midnight turned away."""
 
 import asyncio
-import hashlib
-import struct
 import time
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
-import croupier_lua
 from croupier import registry
+from croupier.calls import Calls
 from croupier.command import Caller, Command, Context, Done, Outcome, check_idempotency_key
 from croupier.day import DayZone
 from croupier.deterministic import InjectedClock
@@ -21,21 +18,19 @@ from croupier.durability import Durability
 from croupier.errors import CroupierError
 from croupier.event_log import in_outbox, newest_of
 from croupier.failures import failure, refusal
-from croupier.fairness.nonce import nonce_floor
-from croupier.fairness.seeds import MasterKeys, ServerSeed
-from croupier.frame import Frame
-from croupier.op_id import OP_LIFETIME_MS, OpIds, made_ms
+from croupier.fairness.seeds import MasterKeys
+from croupier.gacha.table import CompiledEconomy
+from croupier.op_id import OpIds
 from croupier.partition import PARTITIONS, is_standalone
-from croupier.reply import keep, of_event, read_kept, read_reply
+from croupier.reply import of_event, read_kept, read_reply
 from croupier.room import Room
-from croupier.scripts import Script, Scripts
-from croupier.sessions.rules import IDLE_MS, session_bit
+from croupier.run import AnyRun, Run
+from croupier.scripts import Scripts
 from croupier.settings import Settings, SettingsError
-from croupier.transport import OutcomeUnknown, ReplyError, Transport, TransportError
+from croupier.transport import NOT_EXECUTED_CODES, OutcomeUnknown, ReplyError, Transport, TransportError
 from croupier.views import View, Views
 from croupier_schemas import keys
-from croupier_schemas.economy import BALANCE_MAX
-from croupier_schemas.events import Event, EventHeader, EventId, encode_header
+from croupier_schemas.events import Event, EventId
 
 log = structlog.get_logger(__name__)
 
@@ -51,11 +46,6 @@ LOOKUPS_MAX = 4
 
 REPLY_GRACE_S = 0.5
 """How long after a command's deadline its reply is still waited for: the script has run before the deadline, or not."""
-
-_NO_RATE = (1, 1, 1)
-"""The arguments of a rate limit that refuses nothing."""
-
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class Engine:
@@ -88,10 +78,8 @@ class Engine:
             self._server_time_was,
             deterministic=self.injected_clock is not None,
         )
-        self._arguments = {
-            command.name: arguments_of(self.scripts[command.name])
-            for command in (*registry.COMMANDS, *registry.INTERNAL)
-        }
+        self._calls = Calls(self, self._clock_ms)
+        self._timeout_ms = int(settings.command_timeout_seconds * 1000)
 
     def now_ms(self) -> int:
         """The server's clock as far as this process knows it, Unix time in ms."""
@@ -107,92 +95,155 @@ class Engine:
         self, command: Command[Request, Terms, Reply], caller: Caller, request: Request
     ) -> Outcome[Reply]:
         """Run a command. Raises CroupierError with the code of the refusal or failure."""
+        return await self.finish(self.begin(command, caller, request))
+
+    def begin(
+        self, command: Command[Request, Terms, Reply], caller: Caller, request: Request
+    ) -> Run[Request, Terms, Reply]:
+        """Begin a command. Where nothing has to be learned first, its script is on its way to Redis after that.
+
+        To be followed by `finish`; or by `outcome` once `Run.answer` is done, and by `finish` where that says None.
+        Raises CroupierError where no attempt is to be made.
+        """
         if caller.idempotency_key:
             check_idempotency_key(caller.idempotency_key)
+        run = Run(command, caller, request, _monotonic_ms() + self._timeout_ms)
+        view = self.views.known(run.partition)
+        if view is not None and not run.asks_postgres_first:
+            try:  # noqa: SIM105 - `suppress` costs 0.4 us
+                self._send(run, view)
+            except (SettingsError, TransportError):
+                pass  # nothing was sent: `finish` tries again, and says why not
+        return run
+
+    def outcome(self, run: Run[Request, Terms, Reply]) -> Outcome[Reply] | None:
+        """What came of a command, as far as its script's answer says so by itself; None: `finish` has to go on."""
+        answer = run.answer
+        if (
+            answer is None
+            or answer.exception() is not None
+            or (done := self._done(run, answer.result())) is None
+            or run.command.waits_for_postgres(self.settings, run.caller)
+            or (economy := self.views.known_economy(done.economy)) is None
+        ):
+            return None
+        return _outcome(run, economy, done)
+
+    async def finish(self, run: Run[Request, Terms, Reply]) -> Outcome[Reply]:
+        """Go on with a command until it is done. Raises CroupierError with the code of the refusal or failure."""
+        command, caller = run.command, run.caller
         try:
-            done, terms, view = await self._run(command, caller, request)
+            done = await self._until_done(run)
         except SettingsError as error:
             log.error("command failed", command=command.name, uid=caller.uid, error=str(error))
             raise CroupierError("INTERNAL") from error
         except TransportError as error:
             raise failure(error, command=command.name) from error
         if command.waits_for_postgres(self.settings, caller):
+            view = run.view
             try:
                 await self._make_durable(done, view)
             except CroupierError:
                 self.doubts.add(view.partition, done.op_id, done.event.epoch if done.event else view.epoch)
                 raise
         economy = self.views.known_economy(done.economy) or await self.views.economy_in_log(done.economy)
-        return Outcome(command.render(economy, terms, done), done.replayed, done.rate_blocked)
+        return _outcome(run, economy, done)
 
-    async def _run(
-        self, command: Command[Request, Terms, Reply], caller: Caller, request: Request
-    ) -> tuple[Done, Terms, View]:
-        deadline_ms = _monotonic_ms() + int(self.settings.command_timeout_seconds * 1000)
-        script, uid = self.scripts[command.name], command.player(request) if command.player else caller.uid
-        partition, key = uid % PARTITIONS, command.key(caller, request)
-        request_hash = _request_hash(command.name, request) if key else b""
-        seed: ServerSeed | None = None
-        clock_corrected = False
+    async def _until_done(self, run: AnyRun) -> Done:
         looked_under: View | None = None
         for _ in range(ATTEMPTS_MAX):
-            view = await self.views.believed(partition, (deadline_ms - _monotonic_ms()) / 1000)
-            if key and command.forever_key is not None and view is not looked_under:
-                first = await self._done_before(view.installation, uid, key, request_hash)
-                if first is not None:
-                    return *of_event(script, command.terms_type, first), view
-                looked_under = view
-            now_ms, left_ms = self.now_ms(), deadline_ms - _monotonic_ms()
-            context = Context(
-                caller,
-                uid,
-                view.economy,
-                now_ms,
-                self.zone.day(now_ms),
-                self.master_keys,
-                view.installation,
-                seed,
-                self.settings,
-            )
-            terms, refused, call = self._prepare(command, view, context, request, key, request_hash, left_ms)
-            try:
-                answer: Any = await self.transport.run(
-                    *call,
-                    timeout_s=left_ms / 1000 + REPLY_GRACE_S,
-                    connection_number=view.connection_number,
-                )
-            except OutcomeUnknown:
-                self.doubts.add(partition, caller.op_id, view.epoch)
-                raise
-            code = answer[0]
-            if code == b"OK":
-                assert terms is not None
-                done = read_reply(script, partition, view.economy.version, caller.op_id, *answer[1:])
-                if self._clock_ms is None:
-                    self._server_time_was(done.ts_ms)
-                return done, terms, view
-            if code == b"REPLAYED":
-                return *read_kept(script, partition, command.terms_type, answer[1]), view
-            if code == b"FENCED":
-                self.views.forget(partition)
-            elif code == b"NEEDS_SEED":
-                kid, generation = answer[1:]
-                seed = self.master_keys.seed(view.installation, uid, generation or 1, kid or None)
-            elif code == b"STALE_DAY":
-                self._server_time_was(int(answer[1]))
-            elif code == b"EXPIRED" and not clock_corrected and _monotonic_ms() < deadline_ms:
-                # Too late by the server's clock and in time by ours: ours was wrong.
-                self._server_time_was(int(answer[1]))
-                clock_corrected = True
-            elif terms is not None and (errand := command.first.get(code.decode())) is not None:
-                await self.execute(*errand(context, terms, answer[1:], self.op_ids.new()))
-            elif refused is not None and (code == b"NOTHING_KEPT" or code.decode() not in script.errors):
-                raise refused
-            else:
-                values = [int(value) for value in answer[1:]]
-                raise refusal(command, context, terms, code.decode(), values)
-        log.error("command turned away too often", command=command.name, uid=uid)
+            if run.answer is None:
+                view = await self.views.believed(run.partition, (run.deadline_ms - _monotonic_ms()) / 1000)
+                if run.asks_postgres_first and view is not looked_under:
+                    first = await self._done_before(view.installation, run.uid, run.key, run.request_hash)
+                    if first is not None:
+                        run.view = view
+                        script = self.scripts[run.command.name]
+                        done, run.terms = of_event(script, run.command.terms_type, first)
+                        return done
+                    looked_under = view
+                self._send(run, view)
+            answer = await self._answer(run)
+            if (done_now := self._done(run, answer)) is not None:
+                return done_now
+            await self._turned_away(run, answer)
+        log.error("command turned away too often", command=run.command.name, uid=run.uid)
         raise CroupierError("NOT_READY", retry_after_s=1)
+
+    def _send(self, run: AnyRun, view: View) -> None:
+        """Make an attempt under this view: `run.answer` will be the script's. Raises TransportError, SettingsError."""
+        now_ms, left_ms = self.now_ms(), run.deadline_ms - _monotonic_ms()
+        run.view = view
+        run.context = Context(
+            run.caller,
+            run.uid,
+            view.economy,
+            now_ms,
+            self.zone.day(now_ms),
+            self.master_keys,
+            view.installation,
+            run.seed,
+            self.settings,
+        )
+        run.call = self._calls.prepare(run, left_ms)
+        run.answer = self.transport.start(
+            *run.call, left_ms / 1000 + REPLY_GRACE_S, connection_number=view.connection_number
+        )
+
+    async def _answer(self, run: AnyRun) -> Any:
+        """What the attempt's script answers, called again where Redis did not execute it. Raises TransportError."""
+        assert run.answer is not None
+        try:
+            try:
+                return await run.answer
+            except ReplyError as error:
+                if error.code not in NOT_EXECUTED_CODES:
+                    raise
+            left_s = (run.deadline_ms - _monotonic_ms()) / 1000 + REPLY_GRACE_S
+            return await self.transport.run(*run.call, left_s, connection_number=run.view.connection_number)
+        except OutcomeUnknown:
+            self.doubts.add(run.partition, run.caller.op_id, run.view.epoch)
+            raise
+
+    def _done(self, run: AnyRun, answer: Any) -> Done | None:
+        """What a script says that has done it, now or before; None where it has turned the attempt away."""
+        code = answer[0]
+        if code == b"OK":
+            script, view = self.scripts[run.command.name], run.view
+            done = read_reply(script, run.partition, view.economy.version, run.caller.op_id, *answer[1:])
+            if self._clock_ms is None:
+                self._server_time_was(done.ts_ms)
+            return done
+        if code == b"REPLAYED":
+            script = self.scripts[run.command.name]
+            done, run.terms = read_kept(script, run.partition, run.command.terms_type, answer[1])
+            return done
+        return None
+
+    async def _turned_away(self, run: AnyRun, answer: Any) -> None:
+        """Put right what the script has turned away, so that the next attempt passes. Raises CroupierError."""
+        command, code = run.command, answer[0]
+        run.answer = None
+        if code == b"FENCED":
+            self.views.forget(run.partition)
+        elif code == b"NEEDS_SEED":
+            kid, generation = answer[1:]
+            run.seed = self.master_keys.seed(run.view.installation, run.uid, generation or 1, kid or None)
+        elif code == b"STALE_DAY":
+            self._server_time_was(int(answer[1]))
+        elif code == b"EXPIRED" and not run.clock_corrected and _monotonic_ms() < run.deadline_ms:
+            # Too late by the server's clock and in time by ours: ours was wrong.
+            self._server_time_was(int(answer[1]))
+            run.clock_corrected = True
+        elif run.terms is not None and (errand := command.first.get(code.decode())) is not None:
+            await self.execute(*errand(run.context, run.terms, answer[1:], self.op_ids.new()))
+        elif run.refused is not None and (
+            code == b"NOTHING_KEPT" or code.decode() not in self.scripts[command.name].errors
+        ):
+            raise run.refused
+        else:
+            values = [int(value) for value in answer[1:]]
+            raise refusal(command, run.context, run.terms, code.decode(), values)
 
     async def _done_before(self, installation: str, uid: int, key: str, request_hash: bytes) -> Event | None:
         """The event in Postgres of what is done at most once, ever. Raises IDEMPOTENCY_KEY_REUSED, NOT_READY.
@@ -211,85 +262,6 @@ class Engine:
         if first is not None and first.header.request_hash != request_hash:
             raise CroupierError("IDEMPOTENCY_KEY_REUSED")
         return first
-
-    def _prepare(
-        self, command: Command[Request, Terms, Reply], view: View, context: Context, request: Request,
-        key: str, request_hash: bytes, left_ms: int,
-    ) -> tuple[Terms | None, CroupierError | None, tuple[Script, list[str], list[bytes | str]]]:  # fmt: skip
-        """The terms and the call; or why it may not begin, by the economy or for want of room, and the call that
-        confirms that.
-
-        What is refused here is refused under the economy that this process believes in, which may be an old one; and
-        it may have been done before under the same key. The script knows both.
-        """
-        not_after_ms = context.now_ms + left_ms
-        if self.injected_clock is None:
-            not_after_ms = min(not_after_ms, made_ms(context.caller.op_id) + OP_LIFETIME_MS)
-        try:
-            if not command.ends:
-                self.room.require()
-            terms = command.terms(context, request)
-            return (
-                terms,
-                None,
-                self._call(command, view, context, request, terms, key, request_hash, not_after_ms),
-            )
-        except CroupierError as error:
-            return None, error, self._replay(command, view, context, key, request_hash, not_after_ms)
-
-    def _call(
-        self, command: Command[Request, Terms, Reply], view: View, context: Context, request: Request,
-        terms: Terms, key: str, request_hash: bytes, not_after_ms: int,
-    ) -> tuple[Script, list[str], list[bytes | str]]:  # fmt: skip
-        """The script, its keys and its arguments."""
-        script, caller, economy, uid = self.scripts[command.name], context.caller, view.economy, context.uid
-        places = {"game": command.game} | command.places(request)
-        names = script.key_names(uid % PARTITIONS, fence=view.fence, uid=str(uid), key=key, **places)
-        packed_terms = _encode(terms)
-        header = EventHeader(
-            script.emits or "", uid, caller.tier, caller.op_id, key, request_hash,
-            economy.version_raw, croupier_lua.RULES, msgspec.Raw(packed_terms),
-            tuple((names[i], size) for i, size in script.states),
-        )  # fmt: skip
-        beginnings = economy.economy.initial_tokens, economy.economy.initial_gems
-        second, minute, shadow = self._rate(command, context)
-        kept = keep(request_hash, caller.op_id, economy.version_raw, packed_terms) if request_hash else b""
-        frame = Frame(
-            not_after_ms,
-            self._clock_ms() if self._clock_ms else 0,
-            0 if command.forever_key else self.settings.idempotency_ttl_seconds * 1000,
-            kept,
-            nonce_floor(view.epoch),
-            second,
-            minute,
-            shadow,
-            context.seed.packed(*beginnings) if context.seed else b"",
-            BALANCE_MAX,
-            session_bit(places["game"]),
-            IDLE_MS,
-            f"{view.epoch}-*",
-            encode_header(header),
-        )
-        arguments = self._arguments[command.name](frame + command.bind(context, request, terms))
-        return script, names, arguments
-
-    def _replay(
-        self, command: Command[Any, Any, Any], view: View, context: Context, key: str, request_hash: bytes,
-        not_after_ms: int,
-    ) -> tuple[Script, list[str], list[bytes | str]]:  # fmt: skip
-        script, uid = self.scripts["idempotency.replay"], context.uid
-        names = script.key_names(uid % PARTITIONS, fence=view.fence, uid=str(uid), key=key)
-        clock_ms = self._clock_ms() if self._clock_ms else 0
-        rate = self._rate(command, context) if command.scope == "games" else _NO_RATE
-        arguments = not_after_ms, clock_ms, 0, request_hash, nonce_floor(view.epoch), *rate
-        return script, names, script.argv(*arguments)
-
-    def _rate(self, command: Command[Any, Any, Any], context: Context) -> tuple[int, int, int]:
-        """The arguments of the stage `rate_limit`."""
-        if not command.scope:
-            return _NO_RATE
-        rate = command.rate(context)
-        return rate.per_second, rate.per_minute, int(context.economy.economy.rate_limit.mode == "shadow")
 
     async def _make_durable(self, done: Done, view: View) -> None:
         """Wait until no failure can take back what the reply says. Raises DURABILITY_TIMEOUT and NOT_APPLIED.
@@ -333,30 +305,9 @@ class Engine:
             raise CroupierError("DURABILITY_TIMEOUT", retry_after_s=1)
 
 
-def _request_hash(name: str, request: msgspec.Struct) -> bytes:
-    """What makes two requests the same: the command and its body with all defaults filled in."""
-    return hashlib.blake2b(name.encode() + b"\0" + _encode(request), digest_size=16).digest()
+def _outcome(run: Run[Any, Any, Reply], economy: CompiledEconomy, done: Done) -> Outcome[Reply]:
+    return Outcome(run.command.render(economy, run.terms, done), done.replayed, done.rate_blocked)
 
 
 def _monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
-
-
-def arguments_of(script: Script) -> Callable[[tuple[Any, ...]], list[Any]]:
-    """Makes ARGV from the frame's and the command's own arguments: integers packed in front, each in declared order."""
-    fields, own = Frame._fields, len(Frame._fields)
-    integers: list[int] = []
-    texts: list[int] = []
-    for argument in script.arguments:
-        place = own
-        if argument.name in fields:
-            place = fields.index(argument.name)
-        else:
-            own += 1
-        (integers if argument.kind == "int" else texts).append(place)
-    pack, integers_of, texts_of = (
-        struct.Struct(f">{len(integers)}Q").pack,
-        itemgetter(*integers),
-        itemgetter(*texts),
-    )
-    return lambda values: [pack(*integers_of(values)), *texts_of(values)]

@@ -1,6 +1,6 @@
 """Events as they happen: what the sync daemon publishes once Postgres has them, and what a client is shown of them.
 
-Each player has a channel, to which a worker listens while it has a socket of that player; who watches everything has
+Each player has a channel, to which a worker listens while that player has a socket there; who watches everything has
 another one. What is published is a hint: it may be lost, and then the newest state is told instead.
 """
 
@@ -16,30 +16,16 @@ from croupier.gacha.table import CompiledEconomy
 from croupier.reply import of_event
 from croupier.scripts import Script, Scripts
 from croupier_schemas.events import Event
+from croupier_schemas.live import LiveEvent
 
 RESTARTED: Final = b"restarted"
 """What the daemon says when it begins to follow: what the one before had taken may never have been published."""
 
+BANNED: Final = b"banned"
+"""What a worker says on a player's channel when it finds that the player is banned."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Event]).decode
-
-
-class LiveEvent(msgspec.Struct, frozen=True):
-    """An event as clients are shown it. `result` is what its command answered; empty where no command did it."""
-
-    event_id: str
-    event_type: str
-    player_id: int
-    created_at: str
-    op_id: str
-    economy: str
-    result: dict[str, object]
-
-
-class GameEvent(msgspec.Struct, frozen=True, tag_field="type", tag="game_event"):
-    """The push that tells one."""
-
-    event: LiveEvent
 
 
 def encode_events(events: Sequence[Event]) -> bytes:
@@ -69,7 +55,7 @@ class Shown:
             event_id=str(event.id),
             event_type=header.type,
             player_id=header.uid,
-            created_at=msgspec.to_builtins(utc(event.ts_ms)),
+            created_at=utc(event.ts_ms),
             op_id=header.op_id.hex(),
             economy=header.economy.hex(),
             result=self._result(event, economy),

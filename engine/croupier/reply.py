@@ -6,26 +6,23 @@ import msgspec
 
 from croupier.command import Done
 from croupier.scripts import Script
-from croupier_schemas.events import BODY_CREATED, BODY_HEAD, BODY_RATE_BLOCKED, Event, EventId
+from croupier_schemas.events import BODY_CREATED, BODY_RATE_BLOCKED, Event, EventId
 
 Terms = TypeVar("Terms", bound=msgspec.Struct)
 
 
 def read_reply(script: Script, partition: int, economy: str, op_id: bytes, entry: bytes, body: bytes) -> Done:
     """What `include/commit.lua` answers: id of the entry (empty: no event); time, records and result."""
-    images, end = [], BODY_HEAD
-    for _, size in script.states:
-        images.append(body[end : end + size])
-        end += size
+    ts_ms, bits, *images = script.body.unpack_from(body)
     return Done(
         event=EventId.of_entry(partition, entry) if entry else None,
         op_id=op_id,
-        ts_ms=int.from_bytes(body[:8], "big"),
-        created=bool(body[8] & BODY_CREATED),
-        rate_blocked=bool(body[8] & BODY_RATE_BLOCKED),
+        ts_ms=ts_ms,
+        created=bool(bits & BODY_CREATED),
+        rate_blocked=bool(bits & BODY_RATE_BLOCKED),
         economy=economy,
         images=tuple(images),
-        result=body[end:],
+        result=body[script.body.size :],
         replayed=False,
     )
 

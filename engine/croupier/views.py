@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -13,6 +14,9 @@ from croupier.gacha.table import CompiledEconomy, compile_economy
 from croupier.partition import Head, PartitionError, fence, is_deterministic, read_head
 from croupier.transport import OutcomeUnknown, ReplyError, Transport, TransportError
 from croupier_schemas import keys
+
+if TYPE_CHECKING:
+    from croupier.binding import Binding
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +33,8 @@ class View:
     fence: str
     installation: str
     economy: CompiledEconomy
+    bindings: "dict[str, Binding]" = field(default_factory=dict, compare=False, repr=False)
+    """By command, what its calls have in common under this view."""
 
 
 class Views:
@@ -50,15 +56,21 @@ class Views:
         self._economies: dict[str, CompiledEconomy] = {}
         self._learning: dict[int, asyncio.Task[View]] = {}
 
+    def known(self, partition: int) -> View | None:
+        """The view for a command, unless it has to be learned first."""
+        view = self._views.get(partition)
+        if view is not None and view.connection_number == self._transport.connection_number:
+            return view
+        return None
+
     async def believed(self, partition: int, timeout_s: float | None = None) -> View:
         """The view for a command, which the fence turns away where it is stale. Raises CroupierError NOT_READY.
 
         All who want to know it at once share one attempt to learn it, and each waits no longer than `timeout_s`; one
         attempt after the other would have the last of them wait for the deadlines of all others.
         """
-        view = self._views.get(partition)
-        if view is not None and view.connection_number == self._transport.connection_number:
-            return view
+        if (known := self.known(partition)) is not None:
+            return known
         learning = self._learning.get(partition)
         if learning is None:
             learning = self._learning[partition] = asyncio.create_task(self._learn(partition))

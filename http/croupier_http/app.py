@@ -17,7 +17,7 @@ from croupier_http.logs import REQUEST_ID, Limiter
 from croupier_http.metrics import UNKNOWN_OPERATION
 from croupier_http.replies import Answer, Finisher, Prebuilt
 from croupier_http.routes import Route, Routes
-from croupier_http.strangers import Strangers
+from croupier_http.strangers import FromStranger, Strangers
 from croupier_http.upgrade import Switched, Upgrade
 
 log = structlog.get_logger(__name__)
@@ -86,7 +86,7 @@ class App:
         if self._log_requests:
             log.debug("request", operation=route.operation, status=answer.status, ms=round(seconds * 1000, 3))
         if isinstance(answer, Upgrade):
-            return Switched(answer, headers)
+            return Switched(answer, headers, request.protocol)
         return self.finisher.finish(request, answer, headers, close=close)
 
     def _failed(self, error: CroupierError, route: Route, request_id: str, op_id: bytes) -> Answer:
@@ -111,6 +111,8 @@ class App:
 
 def _needs_no_token(error: CroupierError, request: web.BaseRequest, route: Route) -> bool:
     """Whether anyone can cause this error, as often as they like."""
+    if isinstance(error, FromStranger):
+        return True
     if error.code == "MALFORMED_REQUEST":
         # Two tokens are refused before either is looked at; what else is malformed is found after the token was good.
         return len(request.headers.getall(hdrs.AUTHORIZATION, ())) > 1

@@ -5,11 +5,11 @@ from typing import Any, Final
 from croupier.command import Caller, Command, Outcome
 from croupier.engine import Engine
 from croupier.errors import CroupierError
+from croupier.run import AnyRun
 from croupier_http.auth import Identity
 from croupier_http.decoding import Decoder
 from croupier_http.metrics import RATE_LIMIT_HITS, CommandTally
 from croupier_http.operations import operation_id
-from croupier_schemas.economy import Tier
 
 
 class CommandRunner:
@@ -21,7 +21,7 @@ class CommandRunner:
         self.decoder: Final = Decoder[Any](command.request)
         self.outcomes: Final = CommandTally(command.name)
         self._for_admins = command.access == "admin"
-        self._execute = engine.execute
+        self._engine = engine
 
     def check_access(self, identity: Identity) -> None:
         """Raise CroupierError FORBIDDEN where this caller may not give the command."""
@@ -33,21 +33,46 @@ class CommandRunner:
 
         Raises CroupierError with the code of the refusal or failure.
         """
+        return await self.finish(self.begin(identity, request, op_id, key))
+
+    def begin(self, identity: Identity, request: Any, op_id: bytes, key: str) -> AnyRun:
+        """The part of `run` that does not wait. `outcome` or `finish` has to follow, as with `Engine.begin`."""
         caller = Caller(identity.uid, identity.tier, identity.role, op_id, key)
         try:
-            outcome = await self._execute(self.command, caller, request)
+            return self._engine.begin(self.command, caller, request)
         except CroupierError as error:
-            self.outcomes.count(error.code)
-            if error.code == "RATE_LIMITED":
-                self._count_block(identity.tier)
+            self._count_refusal(error, identity.tier)
             raise
-        if outcome.replayed:
-            self.outcomes.replayed()
-        else:
-            self.outcomes.count("ok")
-            if outcome.rate_blocked:
-                self._count_block(identity.tier)
+
+    def outcome(self, run: AnyRun) -> Outcome[Any] | None:
+        """What came of a command whose answer is there; None where that takes `finish`."""
+        outcome = self._engine.outcome(run)
+        if outcome is not None:
+            self._count(outcome, run.caller.tier)
         return outcome
 
-    def _count_block(self, tier: Tier) -> None:
+    async def finish(self, run: AnyRun) -> Outcome[Any]:
+        """The rest of `run`."""
+        try:
+            outcome = await self._engine.finish(run)
+        except CroupierError as error:
+            self._count_refusal(error, run.caller.tier)
+            raise
+        self._count(outcome, run.caller.tier)
+        return outcome
+
+    def _count(self, outcome: Outcome[Any], tier: str) -> None:
+        if outcome.replayed:
+            self.outcomes.replayed()
+            return
+        self.outcomes.count("ok")
+        if outcome.rate_blocked:
+            self._count_block(tier)
+
+    def _count_refusal(self, error: CroupierError, tier: str) -> None:
+        self.outcomes.count(error.code)
+        if error.code == "RATE_LIMITED":
+            self._count_block(tier)
+
+    def _count_block(self, tier: str) -> None:
         RATE_LIMIT_HITS.labels(self.operation, tier).inc()

@@ -25,6 +25,9 @@ _INTEGER: Final = re.compile(r"-?[0-9]{1,16}")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].{1,40}")
 
 
+_REMEMBERED_MAX: Final = 256
+_REMEMBERED_BYTES_MAX: Final = 64
+
 _ONE_MEMBER: Final = b"\x81"
 """The first byte of a packed object with one member; with none it is less."""
 
@@ -59,6 +62,8 @@ class Decoder(Generic[Request]):
     A body that uses the names of the struct and is valid is decoded by msgspec straight into it. Only what fails there
     is looked at again, with aliases, and explained where it remains wrong.
 
+    Players ask for the same few things again and again: what short msgpack means is remembered.
+
     `nested`: members hold objects, in which no name may stand twice either; then every body is looked at like that.
     """
 
@@ -70,6 +75,7 @@ class Decoder(Generic[Request]):
         self.aliases = aliases(struct)
         self._struct = struct
         self._nested = nested
+        self._remembered: dict[bytes, Request] = {}
         self._decode = msgspec.json.Decoder(struct).decode
         self._decode_msgpack = msgspec.msgpack.Decoder(struct).decode
         self._allowed = allowed_values(struct)
@@ -101,6 +107,16 @@ class Decoder(Generic[Request]):
 
     def msgpack(self, packed: bytes) -> Request:
         """Decode msgpack with what a body would hold, in the types of JSON. Raises CroupierError likewise."""
+        remembered = self._remembered
+        if (request := remembered.get(packed)) is None:
+            request = self._decode_packed(packed)
+            if len(packed) <= _REMEMBERED_BYTES_MAX:
+                if len(remembered) >= _REMEMBERED_MAX:
+                    del remembered[next(iter(remembered))]
+                remembered[packed] = request
+        return request
+
+    def _decode_packed(self, packed: bytes) -> Request:
         if packed[:1] <= _ONE_MEMBER or not self._may_repeat_a_packed_name(packed):
             try:
                 request = self._decode_msgpack(packed)

@@ -5,7 +5,6 @@ made in one place. `web.Application` costs 3 us of CPU more per request, and 5 u
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import http_parser, web
@@ -33,18 +32,11 @@ def require_c_parser() -> None:
 class Protocol(web.RequestHandler):
     """A connection. What aiohttp would answer by itself, mostly to what is not HTTP, has the form of all errors."""
 
-    __slots__ = ("_app", "on_drained")
+    __slots__ = ("_app",)
 
     def __init__(self, app: App, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
         self._app = app
-        self.on_drained: Callable[[], None] | None = None
-        """Hears that the client reads again what it is sent."""
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self.on_drained is not None:
-            self.on_drained()
 
     def handle_error(
         self,

@@ -102,6 +102,13 @@ class SlidingWindows:
             self._times.popitem(last=False)
 
 
+class FromStranger(CroupierError):
+    """A refusal from before it was known who asks: anyone can cause it, as often as they like."""
+
+    def __init__(self, refusal: CroupierError) -> None:
+        super().__init__(refusal.code, refusal.message, retry_after_s=refusal.retry_after_s, **refusal.fields)
+
+
 class Strangers:
     """Says which requests without a valid token are too many from their address, and counts those."""
 

@@ -92,6 +92,12 @@ class Layout(Generic[R]):
         )
         self.size = self._full.size
         self.durable_size = self._durable.size
+        # Without the version, which is looked at before.
+        self._values = struct.Struct(self._full.format.replace("B", "x", 1)).unpack_from
+        self._durable_values = struct.Struct(self._durable.format.replace("B", "x", 1)).unpack_from
+        self._volatile_zeros = tuple(
+            bytes(field.width) if field.text else 0 for field in self.fields.values() if not field.durable
+        )
 
     @property
     def initial(self) -> bytes:
@@ -116,9 +122,11 @@ class Layout(Generic[R]):
                 f"not a {self.name} record of layout {self.version}: {data[offset : offset + 8].hex()}..., "
                 f"{len(data) - offset} bytes where at least {self.durable_size} are needed"
             )
+        if len(data) - offset == self.durable_size:
+            return self.record(*self._durable_values(data, offset), *self._volatile_zeros)
         if len(data) - offset < self.size:
             data, offset = data[offset:].ljust(self.size, b"\0"), 0
-        return self.record(*self._full.unpack_from(data, offset)[1:])
+        return self.record(*self._values(data, offset))
 
     def lua_format(self, *, durable: bool | None = None) -> str:
         """Format string for Lua's `struct`, version byte excluded; of all, the durable or the volatile fields."""

@@ -16,7 +16,7 @@ from tests.http.test_pages import samples
 
 HELLO = {
     "type": "hello", "player_id": 42, "balances": {"tokens": 1, "gems": 0}, "active_bet": None,
-    "last_event_id": None, "worker_time_ms": 1,
+    "last_event_id": None, "worker_time_ms": 1, "live": True,
 }  # fmt: skip
 SPUN = {
     "reels": [["a"]], "lines": [], "payout": 0, "balance": 1,

@@ -15,11 +15,12 @@ from croupier_client import (
     Hello,
     Missed,
     MonitorSnapshot,
-    Notified,
+    Notification,
     Stream,
     UnknownPush,
     UnreadHello,
     notifications_of,
+    reply_of,
 )
 from croupier_client.commands import FRAME_BYTES_MAX
 from croupier_schemas.session import SessionEndReply
@@ -147,9 +148,10 @@ async def test_given_a_player_s_commands_over_http_when_done_then_the_stream_tel
 
     assert isinstance(hello, Hello) and hello.balances.tokens == 10**9
     assert [event.event_type for event in events] == ["session.started", "slot.spun", "session.ended"]
-    assert events[1].reply() == spun
+    assert reply_of(events[1]) == spun
     assert (
-        isinstance(events[2].reply(), SessionEndReply) and events[2].reply().result_data == ended.result_data
+        isinstance(reply_of(events[2]), SessionEndReply)
+        and reply_of(events[2]).result_data == ended.result_data
     )
 
 
@@ -169,7 +171,7 @@ async def test_given_a_monitor_and_notifications_when_something_happens_then_bot
         await http.distribute(1, "GEMS", 7, "A test")
         await http.notify(user_id=42, title="Hello", data={"gems": 7})
         pulled, granted = [(await next_of(monitor, GameEvent)).event for _ in range(2)]
-        note = await next_of(notes, Notified)
+        note = await next_of(notes, Notification)
 
     assert isinstance(unread, UnreadHello) and unread.unread == 0
     assert isinstance(snapshot.events, list)

@@ -209,14 +209,14 @@ async def test_given_a_day_computed_before_midnight_when_the_script_runs_after_i
 def _spy(engine: object, answers: list[bytes]) -> None:
     """Note the code of each script's answer."""
     transport = engine.transport  # type: ignore[attr-defined]
-    run = transport.run
+    start = transport.start
 
-    async def noting(*args: object, **kwargs: object) -> object:
-        answer = await run(*args, **kwargs)
-        answers.append(answer[0])
+    def noting(*args: object, **kwargs: object) -> object:
+        answer = start(*args, **kwargs)
+        answer.add_done_callback(lambda done: answers.append(done.result()[0]))
         return answer
 
-    transport.run = noting
+    transport.start = noting
 
 
 class YesterdayOnce(DayZone):

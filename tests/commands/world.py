@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 import croupier_lua
 from croupier import partition
+from croupier.binding import arguments_of
 from croupier.command import Caller
 from croupier.economy import canonical, version
-from croupier.engine import Engine, arguments_of
+from croupier.engine import Engine
 from croupier.errors import CroupierError
 from croupier.fairness.rotate import ROTATE
 from croupier.frame import Frame
@@ -229,7 +230,9 @@ class World:
     ) -> Any:
         """What `gacha.pull` answers to a caller who believes in this fence and this day."""
         script, banner = self.engine.scripts["gacha.pull"], compile_banner(self.economy.gacha.banners["main"])
-        names = script.key_names(P, fence=fence, uid=str(uid), key="", banner="main", game="gacha")
+        names = script.key_names(
+            {"p": str(P), "fence": fence, "uid": str(uid), "key": "", "banner": "main", "game": "gacha"}
+        )
         header = EventHeader(
             "gacha.pulled", uid, "STANDARD", b"\0" * 16, "", b"", bytes.fromhex(version(self.economy)),
             croupier_lua.RULES, records=tuple((names[i], size) for i, size in script.states),

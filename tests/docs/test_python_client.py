@@ -19,7 +19,7 @@ _ROW = re.compile(r"^\| (?:commands|a player's|for admin).*$", re.MULTILINE)
 
 def test_given_a_new_server_when_the_examples_are_run_then_all_that_they_assert_holds(tmp_path: Path) -> None:
     examples = _EXAMPLE.findall(PAGE.read_text("utf-8"))
-    assert len(examples) == 7
+    assert len(examples) == 8
     with running_up(tmp_path / "data") as up:
         secret = read_secrets(Path(up.ready["data_dir"]))["JWT_SECRET_KEY"]
         admin = make_token(secret, 1, "STANDARD", "admin", 3600)

@@ -22,7 +22,7 @@ MUTATIONS = (
     Mutation(
         "deadline-without-the-id",
         "the deadline is made anew at each try, and a call outlives the time that its id names",
-        "engine/croupier/engine.py",
+        "engine/croupier/calls.py",
         "not_after_ms = min(not_after_ms, made_ms(context.caller.op_id) + OP_LIFETIME_MS)",
         "not_after_ms += 60_000",
         _ON_ITS_WAY,

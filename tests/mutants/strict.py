@@ -45,6 +45,15 @@ MUTATIONS = (
         "strict_for_all",
     ),
     Mutation(
+        "strict-acknowledged-early-on-the-straight-path",
+        "a strict command over a WebSocket is answered as soon as Redis has done it",
+        _ENGINE,
+        "            or run.command.waits_for_postgres(self.settings, run.caller)\n",
+        "",
+        ("tests/ws/test_many_in_a_frame.py",),
+        "a_frame_of_strict_commands",
+    ),
+    Mutation(
         "strict-retry-answered-from-redis",
         "a command was answered with DURABILITY_TIMEOUT, and its repetition is answered from Redis alone",
         _ENGINE,
@@ -109,9 +118,9 @@ MUTATIONS = (
     Mutation(
         "reward-key-expires-before-it-is-synced",
         "the daemon is down for longer than a key is kept, and a repeated reward is granted again",
-        _ENGINE,
-        "            0 if command.forever_key else self.settings.idempotency_ttl_seconds * 1000,\n",
-        "            self.settings.idempotency_ttl_seconds * 1000,\n",
+        "engine/croupier/calls.py",
+        "            0 if command.forever_key else self._idempotency_ms,\n",
+        "            self._idempotency_ms,\n",
         _REWARDS,
         "a_daemon_down_longer_than_any_ttl",
     ),

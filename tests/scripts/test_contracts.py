@@ -201,9 +201,9 @@ def test_given_arguments_when_bound_then_integers_travel_packed_and_texts_as_the
 def test_given_a_key_pattern_when_filled_then_a_missing_place_is_an_error(tree: Tree) -> None:
     script = tree(f"-- Draws.\n-- @key pool pool:<banner>\n-- @key head head\n{BODY}")["game.draw"]
 
-    assert script.key_names(3, banner="main") == ["{3}:pool:main", "{3}:head"]
+    assert script.key_names({"p": "3", "banner": "main"}) == ["{3}:pool:main", "{3}:head"]
     with pytest.raises(KeyError):
-        script.key_names(3)
+        script.key_names({"p": "3"})
 
 
 def test_given_two_trees_when_one_byte_differs_then_the_bundles_do(tree: Tree) -> None:

@@ -59,9 +59,14 @@ class Raw:
 
 @contextlib.asynccontextmanager
 async def raw_socket(
-    client: Client, path: str = WS, *, bearer: str | None = None, protocol: str = "croupier.json"
+    client: Client,
+    path: str = WS,
+    *,
+    bearer: str | None = None,
+    protocol: str = "croupier.json",
+    behind: bytes = b"",
 ) -> AsyncIterator[Raw]:
-    """An open socket."""
+    """An open socket; `behind` goes out with the handshake."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     try:
         writer.write(
@@ -69,6 +74,7 @@ async def raw_socket(
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
             f"Sec-WebSocket-Protocol: {protocol}\r\n"
             f"Authorization: Bearer {token() if bearer is None else bearer}\r\n\r\n".encode()
+            + behind
         )
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), DEADLINE_S)
         assert head.startswith(b"HTTP/1.1 101 "), head

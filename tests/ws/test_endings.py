@@ -1,6 +1,7 @@
 """What happens around the end of a socket: connections that break at the wrong moment, and commands that still wait."""
 
 import asyncio
+import gc
 import json
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import redis
 
 from croupier.transport import Subscription
+from croupier_http.protocol import HttpServer
 from croupier_http.ws.connection import Connection
 from croupier_http.ws.live import Live
 from tests.http.support import Client, running, settings_for, token, until
@@ -22,9 +24,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
     connections: list[Connection] = []
     begin = Connection.begin
 
-    def note(connection: Connection) -> None:
+    def note(connection: Connection, early: bytes) -> None:
         connections.append(connection)
-        begin(connection)
+        begin(connection, early)
 
     monkeypatch.setattr(Connection, "begin", note)
     return connections
@@ -91,6 +93,29 @@ async def test_given_a_subscription_whose_connection_just_broke_when_channels_ch
         await asyncio.gather(listening, return_exceptions=True)
 
 
+def held() -> int:
+    """Connections that the servers of this process have."""
+    return sum(len(each.connections) for each in gc.get_objects() if isinstance(each, HttpServer))
+
+
+async def test_given_sockets_that_end_in_any_way_when_gone_then_the_http_server_holds_none_of_them(
+    client: Client, opened: list[Connection]
+) -> None:
+    await client.get("/health", bearer="")
+    before = held()
+    async with raw_socket(client) as closing, raw_socket(client) as broken, raw_socket(client):
+        assert held() == before + 3
+        opened[0].close(4403, "PLAYER_BANNED")
+        await closing.close_code()
+        opened[1].abort()
+        await broken.reader.read()
+
+    async def are_gone() -> bool:
+        return held() == before
+
+    await until(are_gone, "the end of the connections")
+
+
 REFUSED_SPINS = 'game_commands_total{command="slot.spin",outcome="BET_OUT_OF_RANGE"}'
 
 
@@ -121,7 +146,7 @@ async def test_given_a_flood_of_pings_or_pongs_when_sent_then_they_count_as_fram
 
 
 async def test_given_messages_of_too_many_bytes_when_none_is_delivered_then_they_are_dropped() -> None:
-    live = Live("redis://127.0.0.1:1", None, lambda: 0, lambda _uid: None)  # type: ignore[arg-type]
+    live = Live("redis://127.0.0.1:1", None, None, lambda: 0, lambda _uid: None)  # type: ignore[arg-type]
     message = b"x" * (1024 * 1024)
     for _ in range(100):
         live._heard("{0}:monitor", message)

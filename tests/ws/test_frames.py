@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from croupier.errors import CroupierError
 from croupier_http.decoding import Decoder
 from croupier_http.ws.codecs import CODECS, MalformedFrame
-from croupier_http.ws.reader import FRAME_BYTES_MAX
+from croupier_http.ws.frames import FRAME_BYTES_MAX
 from croupier_schemas.crash import CrashBet
 from croupier_schemas.gacha import GachaPull
 from tests.http.support import Client, running, settings_for

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from croupier.live import decode_events
-from croupier_http.protocol import Protocol
 from croupier_http.ws.connection import Connection
+from croupier_http.ws.wire import Wire
 from croupier_schemas import keys
 from croupier_sync.fanout import FanOut
 from croupier_sync.server import Server
@@ -179,7 +179,7 @@ async def test_given_a_client_that_does_not_read_when_events_are_dropped_then_he
     slow = True
     async with connected(house.client) as socket:
         await socket.push("hello")
-        monkeypatch.setattr(Protocol, "writing_paused", property(lambda self: slow), raising=False)
+        monkeypatch.setattr(Wire, "writing_paused", property(lambda _: slow, lambda _, _value: None))
         dropped = samples((await house.client.get("/metrics", bearer="")).body)[
             "websocket_pushes_dropped_total"
         ]
@@ -200,7 +200,7 @@ def _drain_all() -> None:
     """Tell every connection of this process that its client reads again, as the event loop does."""
     for each in gc.get_objects():
         if isinstance(each, Connection) and not each.ended.done():
-            each._drained()
+            each.drained()
 
 
 async def test_given_a_restart_of_the_daemon_when_it_follows_again_then_hello_comes_again(

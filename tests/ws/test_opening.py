@@ -123,13 +123,6 @@ async def test_given_the_ticket_of_a_short_token_when_used_then_the_socket_ends_
         assert await socket.closed() == 4401
 
 
-async def test_given_an_open_socket_when_its_token_expires_then_it_is_closed(client: Client) -> None:
-    async with connected(client, bearer=token(ttl_s=2)) as socket:
-        await socket.push("hello")
-        assert (await socket.command("ping"))[1] == 200
-        assert await socket.closed() == 4401
-
-
 @pytest.mark.parametrize(
     ("origin", "status"),
     [
@@ -286,3 +279,44 @@ async def test_given_tokens_and_tickets_in_addresses_when_refused_or_not_then_no
     assert "games_ws_v1" in written
     for secret in (token(), bad, ticket):
         assert secret.rpartition(".")[2] not in written
+
+
+LIMIT = 6
+SHAKE = {
+    "Host": "127.0.0.1", "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}  # fmt: skip
+
+
+async def status_of(client: Client, query: str, changed: dict[str, str]) -> int:
+    lines = [f"{name}: {value}" for name, value in (SHAKE | changed).items()]
+    return parsed(
+        await client.raw("\r\n".join([f"GET {WS}{query} HTTP/1.1", *lines, "", ""]).encode())
+    ).status
+
+
+@pytest.mark.parametrize(
+    ("query", "changed", "status"),
+    [
+        ("?ticket=x", {"Sec-WebSocket-Version": "12"}, 400),
+        ("?ticket=x", {"Sec-WebSocket-Key": "short"}, 400),
+        ("?ticket=x", {"Upgrade": "h2c"}, 426),
+        ("?ticket=x", {"Origin": "https://evil.example"}, 403),
+        ("?ticket=x&ticket=y", {}, 400),
+        ("?ticket=x", {}, 401),
+        ("?token=x&token=y", {}, 400),
+        ("?token=x", {}, 401),
+    ],
+)
+async def test_given_handshakes_that_prove_nothing_when_too_many_then_429_and_a_proven_one_is_no_stranger(
+    redis_url: str, query: str, changed: dict[str, str], status: int
+) -> None:
+    settings = settings_for(redis_url, stranger_rate_per_second=0, stranger_rate_per_minute=LIMIT)
+    async with running(settings) as client:
+        proven = [await status_of(client, f"?token={token()}", {"Upgrade": "h2c"}) for _ in range(LIMIT + 2)]
+        strange = [await status_of(client, query, changed) for _ in range(LIMIT + 1)]
+        async with connected(client) as socket:
+            await socket.push("hello")
+
+    assert proven == [426] * (LIMIT + 2)
+    assert strange == [status] * LIMIT + [429]

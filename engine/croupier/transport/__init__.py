@@ -15,6 +15,7 @@ from croupier.transport.breaker import Breaker, BreakerState
 from croupier.transport.client import Script, Transport
 from croupier.transport.connection import Reply
 from croupier.transport.errors import (
+    NOT_EXECUTED_CODES,
     REFUSED_CODES,
     OutcomeUnknown,
     Overloaded,
@@ -26,6 +27,7 @@ from croupier.transport.handshake import Identity, Server
 from croupier.transport.subscription import Subscription
 
 __all__ = [
+    "NOT_EXECUTED_CODES",
     "REFUSED_CODES",
     "Address",
     "Breaker",

@@ -134,11 +134,14 @@ class Transport:
         bytes, str or int. The future raises ReplyError, OutcomeUnknown, or Unavailable when the deadline
         passed or the connection was lost before the command could be written.
         """
+        if not args:
+            raise TypeError("a command needs at least its name")  # the server would not answer an empty one
+        return self._submit(args, timeout_s)
+
+    def _submit(self, args: tuple[Argument, ...], timeout_s: float) -> "asyncio.Future[Reply]":
         connection = self._connection
         if connection is None or self.breaker.state is not _CLOSED:
             raise Unavailable(f"Redis at {self._address}: {self.breaker.why}; nothing was sent")
-        if not args:
-            raise TypeError("a command needs at least its name")  # the server would not answer an empty one
         if timeout_s <= 0:
             raise Unavailable(f"Redis at {self._address}: the deadline has already passed; nothing was sent")
         return connection.submit(pack(args), monotonic() + timeout_s)
@@ -171,13 +174,20 @@ class Transport:
         from what was learned there, which another server must not see.
         """
         deadline_s = monotonic() + timeout_s
-        command = ("EVALSHA", script.sha, len(keys), *keys, *args)
-        self._require(connection_number)
         try:
-            return await self.send(*command, timeout_s=timeout_s)
+            return await self.start(script, keys, args, timeout_s, connection_number=connection_number)
         except ReplyError as error:
             refusal = error
+        command = ("EVALSHA", script.sha, len(keys), *keys, *args)
         return await self._repeat(command, refusal, deadline_s, script, connection_number)
+
+    def start(
+        self, script: Script, keys: Sequence[bytes | str], args: Sequence[Argument],
+        timeout_s: float = _TIMEOUT_DEFAULT_S, *, connection_number: int | None = None,
+    ) -> "asyncio.Future[Reply]":  # fmt: skip
+        """The first attempt of `run`. Raises like `send`; after a reply of `NOT_EXECUTED_CODES`, `run` may follow."""
+        self._require(connection_number)
+        return self._submit(("EVALSHA", script.sha, len(keys), *keys, *args), timeout_s)
 
     def _require(self, connection_number: int | None) -> None:
         if connection_number not in (None, self.connection_number):

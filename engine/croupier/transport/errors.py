@@ -8,6 +8,9 @@ MOVED_AWAY_CODES: Final = frozenset({"READONLY", "MASTERDOWN", "MOVED"})
 # Said instead of executing anything, so the same command may be sent again. No script may return them itself.
 REFUSED_CODES: Final = MOVED_AWAY_CODES | {"LOADING", "BUSY", "TRYAGAIN", "ASK"}
 
+# Said instead of executing a script: also by a server that does not have it.
+NOT_EXECUTED_CODES: Final = REFUSED_CODES | {"NOSCRIPT"}
+
 
 class TransportError(Exception):
     """Base of everything that the transport raises for a call."""

@@ -4,15 +4,17 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
 import msgspec
 import msgspec.inspect
 
-from croupier.command import check_idempotency_key
+from croupier.command import Outcome, check_idempotency_key
 from croupier.errors import CroupierError
 from croupier.op_id import OpIds
+from croupier.run import AnyRun
 from croupier_http.commands import CommandRunner
 from croupier_http.errors import error_body, retry_after
 from croupier_http.failures import FailureLog
@@ -41,7 +43,9 @@ class Channels:
         """`frames_per_second` is the limit per socket; 0 is none. `banned` hears of players whom a script refused."""
         self.runners = runners
         self.new_id = op_ids.new
-        self.create_task = asyncio.get_running_loop().create_task  # half the price of asyncio.create_task
+        loop = asyncio.get_running_loop()
+        self.create_task = loop.create_task
+        self.call_soon = loop.call_soon
         self.failures = failures
         self.frames_per_second = frames_per_second
         self.banned = banned
@@ -143,26 +147,17 @@ class Channel:
             self._waiting = None
 
     def _begin(self, call: Call) -> None:
-        self.in_flight += 1
-        # The future of its call to Redis keeps the task alive.
-        self._channels.create_task(self._run(call)).add_done_callback(self._ran)
-
-    def _ran(self, task: "asyncio.Task[None]") -> None:
-        self.in_flight -= 1
-        if self._waiting:
-            self._go_on()
-        if not task.cancelled():
-            task.result()
-
-    async def _run(self, call: Call) -> None:
+        """Begin a command; what refuses it at once is answered at once."""
         connection, channels = self._connection, self._channels
-        encode = connection.codec.encode
-        if call.command == PING:
-            connection.reply(encode((call.id, 200, {"time_ms": round(time.time() * 1000)})))
-            return
+        self.in_flight += 1
         op_id, operation = channels.new_id(), _UNKNOWN
-        REQUEST_ID.set(op_id.hex())
         try:
+            if call.command == PING:
+                connection.reply(
+                    connection.codec.encode((call.id, 200, {"time_ms": round(time.time() * 1000)}))
+                )
+                channels.call_soon(self._ended)
+                return
             runner = channels.runners.get(call.command)
             if runner is None:
                 raise CroupierError("NOT_FOUND", "There is no such command here.")
@@ -171,28 +166,71 @@ class Channel:
             if call.key is not None:
                 check_idempotency_key(call.key)
             request = connection.codec.request(runner, call.arguments)
-            outcome = await runner.run(connection.identity, request, op_id, call.key or "")
-            reply = outcome.reply
-            if connection.codec is MSGPACK and call.command in channels.with_times:
-                reply = msgspec.to_builtins(reply)
-            answer: tuple[Any, ...] = (call.id, 200, reply)
-            if outcome.replayed:
-                answer += ({"replayed": True},)
-            elif outcome.rate_blocked:
-                answer += ({"rate_limit_sim": "blocked"},)
-        except CroupierError as error:
-            answer = self._refused(call, error, operation, op_id)
+            run = runner.begin(connection.identity, request, op_id, call.key or "")
         except Exception as error:
+            self._refuse(call, error, operation, op_id)
+            # Not now: of a frame with thousands of these, each turn of the event loop takes so many as of others.
+            channels.call_soon(self._ended)
+            return
+        if run.answer is None:
+            self._finish_later(call, runner, run)
+        else:
+            run.answer.add_done_callback(partial(self._answered, call, runner, run))
+
+    def _answered(self, call: Call, runner: CommandRunner, run: AnyRun, _answer: object) -> None:
+        """The script has answered: mostly that it has done it. What else there is to do takes a task."""
+        try:
+            outcome = runner.outcome(run)
+            if outcome is None:
+                self._finish_later(call, runner, run)
+                return
+            self._reply(call, outcome)
+        except Exception as error:
+            self._refuse(call, error, runner.operation, run.caller.op_id)
+        self._ended()
+
+    def _finish_later(self, call: Call, runner: CommandRunner, run: AnyRun) -> None:
+        # The future of its call to Redis keeps the task alive.
+        self._channels.create_task(self._finish(call, runner, run))
+
+    async def _finish(self, call: Call, runner: CommandRunner, run: AnyRun) -> None:
+        REQUEST_ID.set(run.caller.op_id.hex())
+        try:
+            self._reply(call, await runner.finish(run))
+        except Exception as error:
+            self._refuse(call, error, runner.operation, run.caller.op_id)
+        finally:
+            self._ended()
+
+    def _ended(self) -> None:
+        self.in_flight -= 1
+        if self._waiting:
+            self._go_on()
+
+    def _reply(self, call: Call, outcome: Outcome[Any]) -> None:
+        connection, (reply, replayed, rate_blocked) = self._connection, outcome
+        if connection.codec is MSGPACK and call.command in self._channels.with_times:
+            reply = msgspec.to_builtins(reply)
+        answer: tuple[object, ...] = (call.id, 200, reply)
+        if replayed:
+            answer += ({"replayed": True},)
+        elif rate_blocked:
+            answer += ({"rate_limit_sim": "blocked"},)
+        connection.reply(connection.codec.encode(answer))
+
+    def _refuse(self, call: Call, error: Exception, operation: str, op_id: bytes) -> None:
+        if not isinstance(error, CroupierError):
             internal = CroupierError("INTERNAL")
             internal.__cause__ = error
-            answer = self._refused(call, internal, operation, op_id)
-        connection.reply(encode(answer))
-        if answer[1] != 200 and answer[2]["code"] == "PLAYER_BANNED":
-            channels.banned(connection.identity.uid)
-
-    def _refused(self, call: Call, error: CroupierError, operation: str, op_id: bytes) -> tuple[Any, ...]:
+            error = internal
+        connection, request_id = self._connection, op_id.hex()
+        token = REQUEST_ID.set(request_id)
         self._channels.failures.write(error, operation, op_id)
-        facts: dict[str, object] = {"op_id": op_id.hex()}
+        REQUEST_ID.reset(token)
+        facts: dict[str, object] = {"op_id": request_id}
         if (wait_s := retry_after(error)) is not None:
             facts["retry_after"] = wait_s
-        return call.id, error.kind.status, error_body(error, op_id.hex()), facts
+        answer = call.id, error.kind.status, error_body(error, request_id), facts
+        connection.reply(connection.codec.encode(answer))
+        if error.code == "PLAYER_BANNED":
+            self._channels.banned(connection.identity.uid)

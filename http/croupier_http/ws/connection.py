@@ -1,16 +1,17 @@
 """One open socket: frames in, frames out, and the bounds on both."""
 
 import asyncio
-import struct
 from collections.abc import Callable
 from time import monotonic
 from typing import Final, Literal
 
+from aiohttp import web
+
 from croupier_http.auth import Identity
 from croupier_http.metrics import PUSHES_DROPPED, Tally
-from croupier_http.protocol import Protocol
 from croupier_http.ws.codecs import Codec
-from croupier_http.ws.reader import begin_reading
+from croupier_http.ws.frames import CLOSE, PING, PONG, TEXT, frame_head
+from croupier_http.ws.wire import UNSENT_BYTES_MAX, Wire
 
 Kind = Literal["player", "monitor", "notifications"]
 Place = tuple[int, int]
@@ -19,9 +20,6 @@ Place = tuple[int, int]
 HELD_MAX: Final = 256
 """Pushes that are held back while the newest state is being looked up."""
 
-UNSENT_BYTES_MAX: Final = 64 * 1024
-"""Beyond so much that the client does not read, pushes are dropped and no command is begun."""
-
 CLOSING_TIMEOUT_S: Final = 2.0
 """How long the client may take to answer a close frame, or to read what stands before it."""
 
@@ -29,22 +27,7 @@ NORMAL, GOING_AWAY, UNSUPPORTED, INVALID, POLICY = 1000, 1001, 1003, 1007, 1008
 RESTART, TRY_LATER = 1012, 1013
 TOKEN_EXPIRED, NOT_ALLOWED, TOO_MANY_FRAMES = 4401, 4403, 4429
 
-_PING: Final = b"\x89\x00"
-_OPCODE_CLOSE: Final = 0x8
-_OPCODE_PONG: Final = 0xA
-_medium_head = struct.Struct(">BBH").pack
-_large_head = struct.Struct(">BBQ").pack
-
-
-def frame_head(opcode: int, length: int) -> bytes:
-    """The head of a frame of a server, which is not masked."""
-    if length < 126:
-        return bytes((0x80 | opcode, length))
-    return (
-        _medium_head(0x80 | opcode, 126, length)
-        if length < 65_536
-        else _large_head(0x80 | opcode, 127, length)
-    )
+_PING: Final = frame_head(PING, 0)
 
 
 class Connection:
@@ -52,18 +35,24 @@ class Connection:
 
     What is sent in one turn of the event loop goes out in one write, all replies of it in one frame. Pushes that the
     client is too slow for are dropped; `on_gap` is then called once the client has caught up, since it must be told the
-    newest state. `on_frame` hears of frames with data, `on_control` of pings and pongs, `on_end` of the end.
+    newest state. `on_frame` hears of frames with data, `on_control` of fragments, pings and pongs, `on_end` of the end.
     """
 
     __slots__ = (
-        "_call_soon", "_closing_timer", "_flush_due", "_frames", "_missed", "_protocol", "_pushes", "_replies",
-        "_transport", "_unsent", "close_code", "codec", "ended", "greeted_up_to", "greeting", "heard_s", "held",
+        "_call_soon", "_closing_timer", "_flush_due", "_frames", "_missed", "_pushes", "_replies", "_transport",
+        "_unsent", "_wire", "close_code", "codec", "ended", "greeted_up_to", "greeting", "heard_s", "held",
         "identity", "kind", "on_control", "on_drained", "on_end", "on_frame", "on_gap", "pinged", "slow_since_s",
         "subject",
     )  # fmt: skip
 
     def __init__(
-        self, protocol: Protocol, codec: Codec, identity: Identity, kind: Kind, subject: int, frames: Tally
+        self,
+        handler: web.RequestHandler,
+        codec: Codec,
+        identity: Identity,
+        kind: Kind,
+        subject: int,
+        frames: Tally,
     ) -> None:
         self.codec = codec
         self.identity = identity
@@ -84,9 +73,8 @@ class Connection:
         self.on_drained: Callable[[], None] = _nothing
         self.on_gap: Callable[[], None] = _nothing
         self.on_end: Callable[[], None] = _nothing
-        assert protocol.transport is not None
-        self._protocol = protocol
-        self._transport = protocol.transport
+        self._wire = Wire(handler, self)
+        self._transport = self._wire.transport
         self._frames = frames
         self._replies: list[bytes] = []
         self._pushes: list[bytes] = []
@@ -95,18 +83,16 @@ class Connection:
         self._missed = False
         self._closing_timer: asyncio.TimerHandle | None = None
 
-    def begin(self) -> None:
-        """Read from now on."""
-        self._transport.set_write_buffer_limits(high=UNSENT_BYTES_MAX)
-        self._protocol.on_drained = self._drained
-        begin_reading(self._protocol, self)
+    def begin(self, early: bytes) -> None:
+        """Read from now on; first what has come already."""
+        self._wire.begin(early)
 
     # Out.
 
     @property
     def is_slow(self) -> bool:
-        """Whether the client does not read what was sent."""
-        return self._protocol.writing_paused
+        """Whether the client does not read what was sent: then pushes are dropped and no command is begun."""
+        return self._wire.writing_paused
 
     @property
     def is_ending(self) -> bool:
@@ -120,7 +106,7 @@ class Connection:
 
     def push(self, encoded: bytes) -> bool:
         """Send a push; False where it was dropped."""
-        if self._protocol.writing_paused:
+        if self._wire.writing_paused:
             self._drop()
             return False
         self._pushes.append(frame_head(self.codec.opcode, len(encoded)))
@@ -193,8 +179,10 @@ class Connection:
         self.pinged = True
         self._write(_PING)
 
-    def _drained(self) -> None:
+    def drained(self) -> None:
         """The client has read what was sent."""
+        if self.ended.done():
+            return
         self.slow_since_s = 0.0
         if self._missed:
             self._missed = False
@@ -219,7 +207,7 @@ class Connection:
         self._flush()
         self.close_code = code
         payload = code.to_bytes(2, "big") + reason.encode()[:123]
-        self._write(frame_head(_OPCODE_CLOSE, len(payload)) + payload)
+        self._write(frame_head(CLOSE, len(payload)) + payload)
         self._closing_timer = asyncio.get_running_loop().call_later(CLOSING_TIMEOUT_S, self.abort)
 
     def abort(self) -> None:
@@ -231,28 +219,31 @@ class Connection:
         if self._closing_timer is not None:
             self._closing_timer.cancel()
         if not self.ended.done():
-            self._protocol.on_drained = None
             self.ended.set_result(None)
             self.on_end()
 
-    # What the reader calls.
+    # What the wire calls.
 
     def received(self, payload: bytes, *, is_text: bool) -> None:
         self._heard()
         if self.close_code:
             return
         self._frames.count("in")
-        if is_text is not (self.codec.opcode == 1):
+        if is_text is not (self.codec.opcode == TEXT):
             self.close(UNSUPPORTED, f"{self.codec.name} has {'binary' if is_text else 'text'} frames only")
             return
         self.on_frame(payload)
+
+    def fragment_received(self) -> None:
+        self._heard()
+        self.on_control()
 
     def pinged_by_client(self, payload: bytes) -> None:
         self._heard()
         self.on_control()
         # Pongs that are not read would pile up; who does not read needs none.
-        if not self.close_code and not self._protocol.writing_paused:
-            self._write(frame_head(_OPCODE_PONG, len(payload)) + payload)
+        if not self.close_code and not self._wire.writing_paused:
+            self._write(frame_head(PONG, len(payload)) + payload)
 
     def ponged(self) -> None:
         self._heard()
@@ -264,6 +255,9 @@ class Connection:
 
     def broke_protocol(self, code: int) -> None:
         self.close(code)
+        # No answer can be read any more. What was sent still arrives, which an end at once might prevent.
+        if not self._transport.is_closing() and self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def lost(self) -> None:
         self._end()

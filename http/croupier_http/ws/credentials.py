@@ -27,6 +27,11 @@ class Credentials:
         if self._ticket is None:
             self._identity = authenticator.identify(f"Bearer {tokens[0]}" if tokens else header)
 
+    @property
+    def are_proven(self) -> bool:
+        """Whether it is known already that they are good: a ticket is looked at last, as that uses it up."""
+        return self._identity is not None
+
     async def identify(self, sources: Sources) -> Identity:
         """Who it is. A ticket is used up by this. Raises CroupierError UNAUTHENTICATED, NOT_READY."""
         if self._identity is not None:

@@ -15,8 +15,8 @@ from croupier_http.cors import Cors
 from croupier_http.endpoints import Places
 from croupier_http.failures import FailureLog
 from croupier_http.metrics import SOCKET_FRAMES, Sampler, Tally
-from croupier_http.protocol import Protocol
 from croupier_http.replies import Answer
+from croupier_http.strangers import FromStranger
 from croupier_http.upgrade import SWITCHING, Upgrade
 from croupier_http.ws.channel import Channel, Channels
 from croupier_http.ws.codecs import Codec
@@ -47,7 +47,7 @@ class WebSockets:
         self.authenticator = authenticator
         self.cors = cors
         self.sockets = Sockets(settings.ws_sockets_max)
-        banned, per_second = self.sockets.ban, settings.ws_frames_per_second
+        banned, per_second = self._banned, settings.ws_frames_per_second
         self.channels = {
             "player": Channels(runners, op_ids, failures, per_second, banned),
             "monitor": Channels({}, op_ids, failures, per_second, banned),
@@ -56,29 +56,45 @@ class WebSockets:
         self.frames: dict[str, Tally] = {kind: Tally(SOCKET_FRAMES, kind) for kind in self.channels}
         sampler.tallies += self.frames.values()
         sampler.before.append(self.sockets.sample)
-        self.greetings = Greetings(sources, Shown(sources.engine.scripts))
-        self.live = Live(settings.redis_url, self.greetings, sources.engine.now_ms, banned)
+        self.greetings = Greetings(sources, Shown(sources.engine.scripts), banned)
+        self.live = Live(
+            settings.redis_url,
+            sources.engine.transport,
+            self.greetings,
+            sources.engine.now_ms,
+            self.sockets.ban,
+        )
 
     def endpoints(self) -> "dict[str, SocketEndpoint]":
         """By path."""
         return {route.path: SocketEndpoint(route.kind, self) for route in SOCKETS}
 
     async def converse(
-        self, handler: web.RequestHandler, codec: Codec, identity: Identity, kind: Kind, subject: int
+        self,
+        handler: web.RequestHandler,
+        early: bytes,
+        codec: Codec,
+        identity: Identity,
+        kind: Kind,
+        subject: int,
     ) -> None:
         """One socket, from its first frame to its last."""
-        assert isinstance(handler, Protocol)
         connection = Connection(handler, codec, identity, kind, subject, self.frames[kind])
         why_not = self.sockets.why_not(identity.uid)
         if why_not:
-            connection.begin()
+            connection.begin(early)
             connection.close(TRY_LATER, why_not)
         else:
             self.sockets.add(connection, Channel(connection, self.channels[kind]))
             self.live.add(connection)
             connection.on_end = lambda: self._ended(connection)
-            connection.begin()
+            connection.begin(early)
         await connection.ended
+
+    def _banned(self, uid: int) -> None:
+        """A player was found to be banned: here all sockets end, and on the other workers too."""
+        if self.sockets.ban(uid):
+            self.live.announce_ban(uid)
 
     def _ended(self, connection: Connection) -> None:
         self.sockets.remove(connection)
@@ -95,13 +111,19 @@ class SocketEndpoint:
     async def answer(self, request: web.BaseRequest, op_id: bytes, places: Places) -> Answer:
         """Raises CroupierError for a handshake that is refused."""
         shared = self._shared
-        credentials = Credentials(request, shared.authenticator)
-        codec, headers = accept(request, shared.cors)
+        credentials = None
+        try:
+            credentials = Credentials(request, shared.authenticator)
+            codec, headers = accept(request, shared.cors)
+        except CroupierError as error:
+            if credentials is not None and credentials.are_proven:
+                raise
+            raise FromStranger(error) from error
         identity = await credentials.identify(shared.sources)
         subject = self._subject(identity, places)
 
-        async def conversation(handler: web.RequestHandler) -> None:
-            await shared.converse(handler, codec, identity, self._kind, subject)
+        async def conversation(handler: web.RequestHandler, early: bytes) -> None:
+            await shared.converse(handler, early, codec, identity, self._kind, subject)
 
         return Upgrade(b"", SWITCHING, headers=headers, conversation=conversation)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import asyncpg
@@ -11,18 +12,18 @@ import structlog
 from croupier.crash.current import open_round
 from croupier.errors import CroupierError
 from croupier.event_log import event_of_row
-from croupier.live import LiveEvent, Shown
+from croupier.live import Shown
 from croupier.notifications import unread
 from croupier.paging import QUERY_TIMEOUT_S
 from croupier.partition import PARTITIONS
 from croupier.postgres import asking_postgres
 from croupier.query import Sources
 from croupier.wallet import read_player
-from croupier_http.ws.connection import NOT_ALLOWED, Connection
+from croupier_http.ws.connection import Connection
 from croupier_schemas import keys
-from croupier_schemas.crash import CrashSession
 from croupier_schemas.events import Event, EventId
-from croupier_schemas.records import FLAG_BANNED
+from croupier_schemas.live import Balances, Hello, LiveEvent, MonitorSnapshot, UnreadHello
+from croupier_schemas.records import FLAG_BANNED, Player
 
 log = structlog.get_logger(__name__)
 
@@ -38,47 +39,17 @@ FROM events WHERE partition = $1 ORDER BY epoch DESC, seq DESC LIMIT {SNAPSHOT_E
 """
 
 
-class Balances(msgspec.Struct, frozen=True):
-    """In whole tokens and gems."""
-
-    tokens: int
-    gems: int
-
-
-class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
-    """How a player stands. What happened up to `last_event_id` is in it; later events follow as pushes, if `live`."""
-
-    player_id: int
-    balances: Balances
-    active_bet: CrashSession | None
-    last_event_id: str | None
-    worker_time_ms: int
-    live: bool
-
-
-class UnreadHello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
-    """How many notifications were not read."""
-
-    player_id: int
-    unread: int
-
-
-class Snapshot(msgspec.Struct, frozen=True, tag_field="type", tag="monitor_snapshot"):
-    """The last events of all players, oldest first."""
-
-    events: list[LiveEvent]
-    live: bool
-
-
 class Greetings:
     """Greets the sockets that were named, some at a time, as soon as Redis and Postgres answer.
 
-    What is pushed to a socket meanwhile is held back, and follows if the greeting does not have it.
+    What is pushed to a socket meanwhile is held back, and follows if the greeting does not have it. `banned` hears of
+    players who are banned; they are not greeted.
     """
 
-    def __init__(self, sources: Sources, shown: Shown) -> None:
+    def __init__(self, sources: Sources, shown: Shown, banned: Callable[[int], None]) -> None:
         self._sources = sources
         self._shown = shown
+        self._banned = banned
         self._waiting: deque[Connection] = deque()
         self._wake = asyncio.Event()
 
@@ -124,8 +95,7 @@ class Greetings:
             balances = Balances(economy.initial_tokens, economy.initial_gems)
         else:
             balances = Balances(player.tokens, player.gems)
-            if player.flags & FLAG_BANNED:
-                connection.close(NOT_ALLOWED, "PLAYER_BANNED")
+            if self._is_banned(uid, player):
                 return None
         connection.greeted_up_to = (last.epoch, last.seq) if last else (0, 0)
         return Hello(
@@ -136,6 +106,20 @@ class Greetings:
             worker_time_ms=sources.engine.now_ms(),
             live=sources.postgres is not None,
         )
+
+    def _is_banned(self, uid: int, player: Player | None) -> bool:
+        if player is None or not player.flags & FLAG_BANNED:
+            return False
+        self._banned(uid)
+        return True
+
+    async def _is_caller_banned(self, connection: Connection) -> bool:
+        """False too where Redis cannot be asked: what these sockets tell comes from Postgres."""
+        uid = connection.identity.uid
+        try:
+            return self._is_banned(uid, await read_player(self._sources, uid))
+        except CroupierError:
+            return False
 
     async def _last_event(self, uid: int) -> EventId | None:
         """The last event of a player that Postgres has: the one that wrote the record which is there."""
@@ -148,11 +132,15 @@ class Greetings:
             )
         return EventId(partition, row["epoch"], row["seq"]) if row else None
 
-    async def _snapshot(self, connection: Connection) -> Snapshot:
+    async def _snapshot(self, connection: Connection) -> MonitorSnapshot | None:
+        if await self._is_caller_banned(connection):
+            return None
         events = await self._last_events()
         # Not that of the last one: their order is that of the clocks of several workers.
         connection.greeted_up_to = max(((event.id.epoch, event.id.seq) for event in events), default=(0, 0))
-        return Snapshot([await self.show(event) for event in events], live=self._sources.postgres is not None)
+        return MonitorSnapshot(
+            [await self.show(event) for event in events], live=self._sources.postgres is not None
+        )
 
     async def _last_events(self) -> list[Event]:
         pool = self._sources.postgres
@@ -171,7 +159,9 @@ class Greetings:
         economy = await self._sources.engine.views.economy_of_version(version) if version else None
         return self._shown.event(event, economy)
 
-    async def _unread(self, connection: Connection) -> UnreadHello:
+    async def _unread(self, connection: Connection) -> UnreadHello | None:
+        if await self._is_caller_banned(connection):
+            return None
         count = await unread(self._sources, connection.subject) if self._sources.postgres else 0
         return UnreadHello(connection.subject, count)
 

@@ -18,6 +18,7 @@ from croupier_http.ws.connection import (
     Connection,
     Kind,
 )
+from croupier_schemas.live import Reconnect
 
 SOCKETS_PER_PLAYER: Final = 8
 """Of all kinds together, on one worker."""
@@ -77,10 +78,12 @@ class Sockets:
             del self._of_caller[caller]
         self._open[connection.kind] -= 1
 
-    def ban(self, uid: int) -> None:
-        """Close all sockets of a player."""
-        for connection in self._of_caller.get(uid, ()):
+    def ban(self, uid: int) -> bool:
+        """Close all sockets of a player, of whatever kind. Whether there were any."""
+        opened = [each for each in self._of_caller.get(uid, ()) if not each.is_ending]
+        for connection in opened:
             connection.close(NOT_ALLOWED, "PLAYER_BANNED")
+        return bool(opened)
 
     def sample(self) -> None:
         """Bring the gauges up to date."""
@@ -134,7 +137,7 @@ class Sockets:
         spread_ms = _SPREAD_MIN_MS + _SPREAD_MS_PER_SOCKET * len(self._channels)
         for connection in self:
             after_ms = random.randrange(spread_ms)  # noqa: S311 - it spreads load
-            connection.push(connection.codec.encode({"type": "reconnect", "after_ms": after_ms}))
+            connection.push(connection.codec.encode(Reconnect(after_ms)))
             connection.close(RESTART, "the server is stopping")
         if self._channels:
             await asyncio.wait([connection.ended for connection in self])
