@@ -55,6 +55,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """WebSockets that a worker keeps open at once."""
     ws_frames_per_second: Annotated[int, Meta(ge=0, le=100_000)] = 200
     """Frames that a WebSocket may send in a second, each with one command or more; 0 is no limit."""
+    ws_commands_per_second: Annotated[int, Meta(ge=0, le=100_000)] = 400
+    """Commands of a WebSocket that are begun in a second; further ones wait in the socket. 0 is no limit."""
+    ws_sockets_per_player: Annotated[int, Meta(ge=0, le=1_000_000)] = 16
+    """WebSockets of all kinds that a player may have on one worker; 0 is no limit."""
     data_dir: Path = Path(".croupier")
     economy: str = ""
     """Economy file that is put in force where there is none yet; empty: the default economy."""

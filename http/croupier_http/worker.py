@@ -37,6 +37,10 @@ log = structlog.get_logger("croupier_http.worker")  # as the main module it woul
 EXIT_CANNOT_RUN: Final = 2
 _SHUTDOWN_MARGIN_S: Final = 3.0
 
+_BACKLOG: Final = 4_096
+"""Connections that may wait to be accepted; the system's `net.core.somaxconn` bounds it too. One that finds no room is
+tried again by the client's system, a second later and more: too few make a crowd that comes back wait for minutes."""
+
 _POSTGRES_CONNECTIONS_MAX: Final = 8
 _POSTGRES_TIMEOUT_S: Final = 5.0
 _SAMPLE_INTERVAL_S: Final = 1.0
@@ -72,7 +76,9 @@ async def run_worker(
         runner = _Runner(HttpServer(app), web_sockets.sockets, shutdown_timeout_s(settings))
         await runner.setup()
         try:
-            site = web.TCPSite(runner, settings.http_host, settings.http_port, reuse_port=True)
+            site = web.TCPSite(
+                runner, settings.http_host, settings.http_port, reuse_port=True, backlog=_BACKLOG
+            )
             await _until_stopped(
                 stop,
                 keep_connected(sources.engine, economy),

@@ -19,6 +19,8 @@ from tests.sync.support import Casino
 WS = "/api/games/ws"
 MONITOR = "/api/games/ws/monitor"
 JSON, MSGPACK = "croupier.json", "croupier.msgpack"
+UNLIMITED = {"ws_frames_per_second": 0, "ws_commands_per_second": 0}
+"""Settings of a worker for tests that say much at once."""
 
 
 class Socket:

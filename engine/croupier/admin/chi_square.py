@@ -1,10 +1,10 @@
-"""Draws as they came out, against the odds that are disclosed.
+"""Outcomes as they came out, against the probabilities that are disclosed for each of them.
 
-A draw's disclosed probabilities depend on the pity counters that it found, and those on the draws before; so the counts
-are no multinomial sample of one table. But given what came before, each draw has its own disclosed probabilities p: the
-count of a rarity less the sum of its p is a martingale, whose covariance is the sum over the draws of diag(p) - p p^T.
-Its quadratic form is asymptotically chi-squared (the martingale central limit theorem), and for draws without pity it
-is Pearson's statistic.
+The disclosed probabilities of a draw may depend on the draws before, as with pity; so the counts are no multinomial
+sample of one table. But given what came before, each draw has its own disclosed probabilities p: the count of an
+outcome less the sum of its p is a martingale, whose covariance is the sum over the draws of diag(p) - p p^T. Its
+quadratic form is asymptotically chi-squared (the martingale central limit theorem), and where all draws have the same
+probabilities it is Pearson's statistic.
 """
 
 import math
@@ -12,21 +12,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from croupier.gacha.pity import Counters, Weights, draw_weights
-from croupier_schemas.economy import PPM, RARITIES, Banner
-from croupier_schemas.records import GACHA, GACHA_DRAW
-
 EXPECTED_MIN = 5.0
 """Cochran's rule: with fewer expected draws in a group the statistic is not near enough to its distribution."""
 
-_RARITIES = range(len(RARITIES))
 _SINGULAR = 1e-9
 
+Weights = tuple[int, ...]
 Matrix = list[list[float]]
 
 
 class Compared(NamedTuple):
-    """The outcome of the test. `groups` are indices of rarities; `p_value` is None where fewer than two are left."""
+    """The outcome of the test. `groups` are numbers of outcomes; `p_value` is None where fewer than two are left."""
 
     groups: list[list[int]]
     chi_square: float | None
@@ -34,63 +30,59 @@ class Compared(NamedTuple):
     p_value: float | None
 
 
-class Observed:
-    """Counts of one banner under one version of the economy."""
+class Tally:
+    """Counts of the outcomes of draws, each with the weights that were disclosed for it.
 
-    def __init__(self, banner: Banner) -> None:
-        self._banner = banner
-        self._weights: dict[Counters, Weights] = {}
+    Outcomes are numbered; one that is expected too rarely is counted together with the next, so their order matters.
+    """
+
+    def __init__(self, outcomes: Sequence[str]) -> None:
+        self.outcomes = tuple(outcomes)
         self._draws: Counter[tuple[Weights, int]] = Counter()
-        self.pulls = 0
 
-    def add(self, result: bytes) -> None:
-        """Count the draws of a pull from the result of its event. Raises ValueError where that is another layout."""
-        seen = GACHA.unpack(result)
-        since = [seen.since_legendary, seen.since_epic, seen.since_rare]
-        for start in range(GACHA.size, len(result), GACHA_DRAW.size):
-            draw = GACHA_DRAW.unpack(result, start)
-            weights = self._weights_of((since[0], since[1], since[2]))
-            self._draws[weights, (draw.downgraded_from or draw.rarity) - 1] += 1
-            since = [0 if index == draw.rarity - 1 else count + 1 for index, count in enumerate(since)]
-        self.pulls += 1
+    def add(self, weights: Weights, drawn: int) -> None:
+        """Count a draw; `weights` has one whole number for each outcome, `drawn` is the number of its outcome."""
+        self._draws[weights, drawn] += 1
 
     @property
     def draws(self) -> int:
-        return sum(self._draws.values())
+        return self._draws.total()
 
     @property
     def counts(self) -> list[int]:
-        """How often each rarity was drawn, before stock replaced it."""
-        counts = [0 for _ in _RARITIES]
+        """How often each outcome was drawn."""
+        counts = [0 for _ in self.outcomes]
         for (_, drawn), number in self._draws.items():
             counts[drawn] += number
         return counts
 
     @property
     def expected(self) -> list[float]:
-        """How often each rarity was to be expected."""
-        sums = [0 for _ in _RARITIES]  # in ppm, so that they are exact
-        for (weights, _), number in self._draws.items():
-            for rarity in _RARITIES:
-                sums[rarity] += weights[rarity] * number
-        return [total / PPM for total in sums]
+        """How often each outcome was to be expected."""
+        drawn_with = self._drawn_with()
+        return [
+            math.fsum(number * weights[outcome] / sum(weights) for weights, number in drawn_with.items())
+            for outcome in range(len(self.outcomes))
+        ]
 
     @property
     def covariance(self) -> Matrix:
-        """Covariance of the counts of two rarities."""
-        sums = [[0 for _ in _RARITIES] for _ in _RARITIES]
-        for (weights, _), number in self._draws.items():
-            for one in _RARITIES:
-                for other in _RARITIES:
-                    certain = PPM if one == other else 0
-                    sums[one][other] += number * weights[one] * (certain - weights[other])
-        return [[total / PPM**2 for total in row] for row in sums]
+        """Covariance of the counts of two outcomes."""
+        sums = [[0.0 for _ in self.outcomes] for _ in self.outcomes]
+        for weights, number in self._drawn_with().items():
+            total = sum(weights)
+            for one, weight in enumerate(weights):
+                for other, other_weight in enumerate(weights):
+                    certain = total if one == other else 0
+                    sums[one][other] += number * (weight * (certain - other_weight) / total**2)
+        return sums
 
     def compared(self) -> Compared:
-        """Test the counts against the disclosed odds."""
+        """Test the counts against the disclosed probabilities."""
         expected, counts, covariance = self.expected, self.counts, self.covariance
         if any(not weights[drawn] for weights, drawn in self._draws):
-            return Compared([[rarity] for rarity in _RARITIES], None, 0, 0.0)  # what cannot be has happened
+            # What cannot be has happened.
+            return Compared([[outcome] for outcome in range(len(self.outcomes))], None, 0, 0.0)
         groups = _groups(expected)
         difference = [sum(counts[i] - expected[i] for i in group) for group in groups]
         of_groups = [
@@ -102,19 +94,19 @@ class Observed:
             return Compared(groups, None, 0, None)
         return Compared(groups, chi_square, degrees, chi_square_survival(chi_square, degrees))
 
-    def _weights_of(self, counters: Counters) -> Weights:
-        weights = self._weights.get(counters)
-        if weights is None:
-            weights = self._weights[counters] = draw_weights(self._banner, counters)
-        return weights
+    def _drawn_with(self) -> Counter[Weights]:
+        drawn_with: Counter[Weights] = Counter()
+        for (weights, _), number in self._draws.items():
+            drawn_with[weights] += number
+        return drawn_with
 
 
 def _groups(expected: Sequence[float]) -> list[list[int]]:
-    """Rarities together with lower ones until each group is expected often enough; what is left joins the last."""
+    """Outcomes together with the next until each group is expected often enough; what is left joins the last."""
     groups: list[list[int]] = []
     open_group: list[int] = []
-    for rarity in _RARITIES:
-        open_group.append(rarity)
+    for outcome in range(len(expected)):
+        open_group.append(outcome)
         if sum(expected[each] for each in open_group) >= EXPECTED_MIN:
             groups.append(open_group)
             open_group = []
