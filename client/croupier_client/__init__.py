@@ -11,7 +11,8 @@ from croupier_client.errors import (
     CroupierRefused,
     CroupierUnavailable,
 )
-from croupier_client.operations import OPERATIONS, Operation
+from croupier_client.operation import Operation
+from croupier_client.operations import OPERATIONS
 from croupier_client.pushes import (
     GameEvent,
     Hello,

@@ -15,7 +15,8 @@ from yarl import URL
 from croupier_client.errors import CroupierProtocolError, CroupierRefused, CroupierUnavailable
 from croupier_client.keys import Keys
 from croupier_client.methods import CommandMethods, HttpMethods
-from croupier_client.operations import OPERATIONS, Operation
+from croupier_client.operation import Operation
+from croupier_client.operations import OPERATIONS
 from croupier_client.retries import Patience
 from croupier_client.tokens import Token, Tokens
 

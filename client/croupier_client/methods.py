@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from croupier_client import operations as table
-from croupier_client.operations import Operation
+from croupier_client.operation import Operation
 
 P = ParamSpec("P")
 Reply = TypeVar("Reply")
@@ -46,6 +46,7 @@ class CommandMethods:
     start_session = _method(table.START_SESSION)
     end_session = _method(table.END_SESSION)
     rotate = _method(table.ROTATE)
+    record_action = _method(table.RECORD_ACTION)
     distribute = _method(table.DISTRIBUTE)
 
 
@@ -82,3 +83,9 @@ class HttpMethods:
     events = _method(table.EVENTS)
     sync = _method(table.SYNC)
     servers = _method(table.SERVERS)
+    kafka_health = _method(table.KAFKA_HEALTH)
+    olap_health = _method(table.OLAP_HEALTH)
+    funnel = _method(table.FUNNEL)
+    drawn_odds = _method(table.DRAWN_ODDS)
+    rtp = _method(table.RTP)
+    retention = _method(table.RETENTION)

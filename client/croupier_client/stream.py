@@ -25,7 +25,7 @@ from croupier_client.inbox import PUSHES_MAX, Inbox
 from croupier_client.keys import Keys
 from croupier_client.link import Link
 from croupier_client.methods import CommandMethods
-from croupier_client.operations import Operation
+from croupier_client.operation import Operation
 from croupier_client.pushes import Hello, Push, PushReader, UnreadHello
 from croupier_client.retries import Patience
 from croupier_client.tokens import Token, Tokens

@@ -59,7 +59,8 @@ class Decoder(Generic[Request]):
     A body that uses the names of the struct and is valid is decoded by msgspec straight into it. Only what fails there
     is looked at again, with aliases, and explained where it remains wrong.
 
-    `nested`: members hold objects, in which no name may stand twice either; then every body is looked at like that.
+    `nested`: members hold structs, in which no name may stand twice either; then every body is looked at like that, as
+    it is where a member is an object with any names.
     """
 
     def __init__(self, struct: type[Request], *, nested: bool = False) -> None:
@@ -69,7 +70,8 @@ class Decoder(Generic[Request]):
             )
         self.aliases = aliases(struct)
         self._struct = struct
-        self._nested = nested
+        self._nested = nested or any("dict[" in repr(field.type) for field in fields(struct))
+        self._cannot_repeat = b"" if self._nested else _ONE_MEMBER
         self._decode = msgspec.json.Decoder(struct).decode
         self._decode_msgpack = msgspec.msgpack.Decoder(struct).decode
         self._allowed = allowed_values(struct)
@@ -101,7 +103,7 @@ class Decoder(Generic[Request]):
 
     def msgpack(self, packed: bytes) -> Request:
         """Decode msgpack with what a body would hold, in the types of JSON. Raises CroupierError likewise."""
-        if packed[:1] <= _ONE_MEMBER or not self._may_repeat_a_packed_name(packed):
+        if packed[:1] <= self._cannot_repeat or not self._may_repeat_a_packed_name(packed):
             try:
                 request = self._decode_msgpack(packed)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -126,7 +128,7 @@ class Decoder(Generic[Request]):
         return self._convert(dict(pairs), strict=False)
 
     def _may_repeat_a_packed_name(self, packed: bytes) -> bool:
-        return any(packed.count(name) > 1 for name in self._names)
+        return self._nested or any(packed.count(name) > 1 for name in self._names)
 
     def _may_repeat_a_name(self, body: bytes) -> bool:
         """Whether a name may stand there twice, of which msgspec would take the last and say nothing."""

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from croupier.chi_square import survival
 from croupier.economy import load_economy
 from croupier.gacha.draw import DrawState, draw
-from croupier.gacha.observed import Observed, chi_square_survival
+from croupier.gacha.observed import Observed
 from croupier_schemas.economy import RARITIES, Banner, RarityWeights
 from croupier_schemas.gacha import Pity
 from croupier_schemas.records import DRAW_HARD_PITY, GACHA, GACHA_DRAW, Gacha, GachaDraw
@@ -70,9 +71,7 @@ def counted(disclosed: Banner, results: list[bytes]) -> Observed:
 def test_given_a_value_of_chi_square_then_its_tail_is_that_of_the_tables(
     value: float, degrees: int, probability: float
 ) -> None:
-    assert chi_square_survival(value, degrees) == pytest.approx(
-        probability, rel=1e-3 if probability > 1e-3 else 0.1
-    )
+    assert survival(value, degrees) == pytest.approx(probability, rel=1e-3 if probability > 1e-3 else 0.1)
 
 
 def test_given_draws_without_pity_when_compared_then_it_is_pearsons_statistic() -> None:

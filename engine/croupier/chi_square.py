@@ -1,0 +1,163 @@
+"""Whether outcomes are as their disclosed weights say, where the weights may differ from draw to draw.
+
+Draws whose weights depend on what came before, as with pity, are no multinomial sample of one table. But given that,
+each draw has its own disclosed probabilities p: the count of an outcome less the sum of its p is a martingale, whose
+covariance is the sum over the draws of diag(p) - p p^T. Its quadratic form is asymptotically chi-squared (the
+martingale central limit theorem), and where all draws have the same p it is Pearson's statistic.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+EXPECTED_MIN = 5.0
+"""Cochran's rule: with fewer expected draws in a group the statistic is not near enough to its distribution."""
+
+_SINGULAR = 1e-9
+
+Matrix = list[list[float]]
+Weights = tuple[int, ...]
+
+
+class Compared(NamedTuple):
+    """The outcome of the test. `groups` are indices of outcomes; `p_value` is None where fewer than two are left."""
+
+    groups: list[list[int]]
+    chi_square: float | None
+    degrees_of_freedom: int
+    p_value: float | None
+
+
+class Counts:
+    """Draws counted by the weights that they were drawn with, and by what came out of them."""
+
+    def __init__(self, outcomes: int) -> None:
+        """`outcomes` is how many there are; an outcome is an index below that."""
+        self._outcomes = range(outcomes)
+        self._draws: Counter[tuple[Weights, int]] = Counter()
+
+    def add(self, weights: Weights, outcome: int, draws: int = 1) -> None:
+        """Count draws with the same weights and the same outcome."""
+        self._draws[weights, outcome] += draws
+
+    @property
+    def draws(self) -> int:
+        return sum(self._draws.values())
+
+    @property
+    def counts(self) -> list[int]:
+        """How often each outcome came."""
+        counts = [0 for _ in self._outcomes]
+        for (_, outcome), draws in self._draws.items():
+            counts[outcome] += draws
+        return counts
+
+    @property
+    def expected(self) -> list[float]:
+        """How often each was to be expected."""
+        sums = [0.0 for _ in self._outcomes]
+        for weights, draws in self._by_weights().items():
+            whole = sum(weights)
+            for outcome in self._outcomes:
+                sums[outcome] += weights[outcome] * draws / whole
+        return sums
+
+    @property
+    def covariance(self) -> Matrix:
+        """Covariance of the counts of two outcomes."""
+        sums = [[0.0 for _ in self._outcomes] for _ in self._outcomes]
+        for weights, draws in self._by_weights().items():
+            whole = sum(weights)
+            for one in self._outcomes:
+                for other in self._outcomes:
+                    certain = whole if one == other else 0
+                    sums[one][other] += draws * weights[one] * (certain - weights[other]) / whole**2
+        return sums
+
+    def compared(self) -> Compared:
+        """Test the counts against the disclosed weights."""
+        expected, counts, covariance = self.expected, self.counts, self.covariance
+        if any(not weights[outcome] for weights, outcome in self._draws):
+            return Compared(
+                [[outcome] for outcome in self._outcomes], None, 0, 0.0
+            )  # what cannot be has happened
+        groups = _groups(expected)
+        difference = [sum(counts[i] - expected[i] for i in group) for group in groups]
+        of_groups = [
+            [sum(covariance[i][j] for i in one for j in other) for other in groups] for one in groups
+        ]
+        # The last follows from the others, since the numbers sum to the draws.
+        chi_square, degrees = _quadratic_form(difference[:-1], [row[:-1] for row in of_groups[:-1]])
+        if not degrees:
+            return Compared(groups, None, 0, None)
+        return Compared(groups, chi_square, degrees, survival(chi_square, degrees))
+
+    def _by_weights(self) -> Counter[Weights]:
+        draws: Counter[Weights] = Counter()
+        for (weights, _), number in self._draws.items():
+            draws[weights] += number
+        return draws
+
+
+def together(tests: Sequence[Compared]) -> Compared:
+    """One test of several independent ones: their statistics and their degrees of freedom add up.
+
+    `groups` is empty. Those with too few draws are left out.
+    """
+    if any(test.p_value == 0.0 and test.chi_square is None for test in tests):
+        return Compared([], None, 0, 0.0)
+    usable = [test for test in tests if test.chi_square is not None]
+    degrees = sum(test.degrees_of_freedom for test in usable)
+    if not degrees:
+        return Compared([], None, 0, None)
+    total = sum(test.chi_square or 0.0 for test in usable)
+    return Compared([], total, degrees, survival(total, degrees))
+
+
+def _groups(expected: Sequence[float]) -> list[list[int]]:
+    """Outcomes together with the next ones until each group is expected often enough; what is left joins the last."""
+    groups: list[list[int]] = []
+    open_group: list[int] = []
+    for outcome in range(len(expected)):
+        open_group.append(outcome)
+        if sum(expected[each] for each in open_group) >= EXPECTED_MIN:
+            groups.append(open_group)
+            open_group = []
+    if open_group and groups:
+        groups[-1] = groups[-1] + open_group
+    return groups or [open_group]
+
+
+def _quadratic_form(vector: Sequence[float], matrix: Matrix) -> tuple[float, int]:
+    """vector^T matrix^-1 vector and the rank, by Cholesky's method; directions without variance are left out."""
+    total, rank = 0.0, 0
+    rest, left = [list(row) for row in matrix], list(vector)
+    for pivot in range(len(left)):
+        variance = rest[pivot][pivot]
+        if variance <= _SINGULAR * max(1.0, matrix[pivot][pivot]):
+            continue
+        total += left[pivot] ** 2 / variance
+        rank += 1
+        for row in range(pivot + 1, len(left)):
+            factor = rest[row][pivot] / variance
+            left[row] -= factor * left[pivot]
+            for column in range(pivot, len(left)):
+                rest[row][column] -= factor * rest[pivot][column]
+    return total, rank
+
+
+def survival(value: float, degrees_of_freedom: int) -> float:
+    """Probability that a chi-squared variable is at least `value`.
+
+    From erfc for one degree and exp for two, upwards by Q(k + 2) = Q(k) + (x/2)^(k/2) e^(-x/2) / Gamma(k/2 + 1). The
+    terms by their logarithms, since hundreds of degrees of freedom would overflow.
+    """
+    half = value / 2
+    degrees = 2 - degrees_of_freedom % 2
+    result = math.erfc(math.sqrt(half)) if degrees == 1 else math.exp(-half)
+    while degrees < degrees_of_freedom:
+        if half > 0:
+            result += math.exp(degrees / 2 * math.log(half) - half - math.lgamma(degrees / 2 + 1))
+        degrees += 2
+    return min(1.0, result)
