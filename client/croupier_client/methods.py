@@ -96,6 +96,7 @@ class Answers:
     start_session = _answering(table.START_SESSION)
     end_session = _answering(table.END_SESSION)
     rotate = _answering(table.ROTATE)
+    record_action = _answering(table.RECORD_ACTION)
     distribute = _answering(table.DISTRIBUTE)
 
 
