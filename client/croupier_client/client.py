@@ -15,7 +15,8 @@ from croupier_client.answers import Answer
 from croupier_client.errors import CroupierProtocolError, CroupierRefused, CroupierUnavailable
 from croupier_client.keys import Keys
 from croupier_client.methods import Answers, CommandMethods, HttpMethods
-from croupier_client.operations import Operation, operation_of
+from croupier_client.operation import Operation
+from croupier_client.operations import operation_of
 from croupier_client.retries import Patience, require_deadline
 from croupier_client.tokens import Token, Tokens
 

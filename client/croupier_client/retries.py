@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Any, Final
 
 from croupier_client.errors import MAY_HAVE_RUN, CroupierRefused, CroupierUnavailable
-from croupier_client.operations import Operation
+from croupier_client.operation import Operation
 
 TOO_MANY_REQUESTS: Final = 429
 UNAVAILABLE: Final = 503

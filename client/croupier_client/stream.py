@@ -25,7 +25,8 @@ from croupier_client.inbox import PUSHES_MAX, Inbox
 from croupier_client.keys import Keys
 from croupier_client.link import Link
 from croupier_client.methods import Answers, CommandMethods
-from croupier_client.operations import Operation, operation_of
+from croupier_client.operation import Operation
+from croupier_client.operations import operation_of
 from croupier_client.pushes import Greeting, Push, PushReader
 from croupier_client.retries import Patience, require_deadline
 from croupier_client.silence import Silence

@@ -1,7 +1,7 @@
 """All metrics of the HTTP server: their names, and how they are collected over the workers."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from time import monotonic
 from typing import Final
@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from croupier.room import Room
+from croupier.sinks import SinkProgress
 from croupier.transport import Transport
 from croupier_schemas.economy import TIERS, Tier
 
@@ -227,15 +228,17 @@ class StateGauges(Collector):
         pools: Mapping[str, Mapping[str, int]] | None,
         daily: Mapping[Tier, int] | None,
         heals: Mapping[str, int] | None,
+        sinks: Sequence[SinkProgress],
         room: Room,
     ) -> None:
         """`pools` is remaining stock by banner and rarity, `daily` remaining pulls by tier, `heals` counts by cause.
 
-        None: not to be had now.
+        None: not to be had now. `sinks` are those beyond Postgres that are on, as far as they can be asked for.
         """
         self._pools = pools
         self._daily = daily
         self._heals = heals
+        self._sinks = sinks
         self._room = room
 
     def collect(self) -> Iterable[Metric]:
@@ -266,13 +269,17 @@ class StateGauges(Collector):
     def _of_room(self) -> Iterable[Metric]:
         measured = self._room.measured
         yield GaugeMetricFamily(OUTBOX_LENGTH, "Events in the outbox.", measured.outbox)
-        for name, text, value in (
-            (LAG_EVENTS, "Events that a sink has not taken yet.", measured.behind),
-            (LAG_SECONDS, "Age of the oldest event that a sink has not taken yet.", measured.behind_s),
-        ):
-            lag = GaugeMetricFamily(name, text, labels=["sink"])
-            lag.add_metric(["postgres"], value)
-            yield lag
+        events = GaugeMetricFamily(LAG_EVENTS, "Events that a sink has not taken yet.", labels=["sink"])
+        seconds = GaugeMetricFamily(
+            LAG_SECONDS, "Age of the oldest event that a sink has not taken yet.", labels=["sink"]
+        )
+        events.add_metric(["postgres"], measured.behind)
+        seconds.add_metric(["postgres"], measured.behind_s)
+        for sink in self._sinks:
+            events.add_metric([sink.sink], sink.lag_events)
+            seconds.add_metric([sink.sink], sink.lag_seconds)
+        yield events
+        yield seconds
         yield GaugeMetricFamily(
             MEMORY_RATIO, "Redis' used memory / maxmemory.", measured.memory_percent / 100
         )
@@ -281,10 +288,11 @@ class StateGauges(Collector):
         )
 
 
-def exposition(state: StateGauges) -> bytes:
-    """All metrics in Prometheus' text format."""
+def exposition(*states: Collector) -> bytes:
+    """All metrics in Prometheus' text format; `states` are gauges that no worker keeps."""
     of_state = CollectorRegistry()
-    of_state.register(state)
+    for state in states:
+        of_state.register(state)
     return generate_latest(_of_all_workers()) + generate_latest(of_state)
 
 

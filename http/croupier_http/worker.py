@@ -15,6 +15,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
+from croupier.clickhouse import ClickHouse
 from croupier.durability import Durability
 from croupier.engine import Engine
 from croupier.errors import CroupierError
@@ -72,7 +73,7 @@ async def run_worker(
     stop = stop or asyncio.Event()
     async with _sources(settings) as sources:
         economy = None if sources.postgres else load_configured_economy(settings)
-        app, sampler, web_sockets = build_app(sources, settings)
+        app, sampler, web_sockets, odds_watch = build_app(sources, settings)
         runner = _Runner(HttpServer(app), web_sockets.sockets, shutdown_timeout_s(settings))
         await runner.setup()
         try:
@@ -86,6 +87,7 @@ async def run_worker(
                 _keep_sampling(sampler),
                 _keep_listening(sources.engine),
                 keep_measuring(sources.engine, sources.postgres),
+                odds_watch.keep_watching(),
                 web_sockets.sockets.keep_watching(),
                 web_sockets.greetings.keep_greeting(),
                 web_sockets.live.keep_listening(),
@@ -112,7 +114,8 @@ class _Runner(web.ServerRunner):
 
 @contextlib.asynccontextmanager
 async def _sources(settings: Settings) -> AsyncIterator[Sources]:
-    """The engine and the connections behind it, closed afterwards."""
+    """The engine and the connections behind it, closed afterwards. Raises SettingsError."""
+    clickhouse = _clickhouse(settings)
     transport = connect_later(settings)
     pool, durability = None, None
     if settings.database_url:
@@ -127,11 +130,23 @@ async def _sources(settings: Settings) -> AsyncIterator[Sources]:
     else:
         log.warning(NO_POSTGRES)
     try:
-        yield Sources(Engine(transport, settings, durability), pool)
+        yield Sources(Engine(transport, settings, durability), pool, clickhouse)
     finally:
+        if clickhouse is not None:
+            await clickhouse.close()
         await transport.close()
         if pool is not None:
             pool.terminate()
+
+
+def _clickhouse(settings: Settings) -> ClickHouse | None:
+    """ClickHouse, which is connected to when it is first asked. Raises SettingsError."""
+    if not settings.clickhouse_on:
+        return None
+    try:
+        return ClickHouse.of_url(settings.clickhouse_url)
+    except ValueError as error:
+        raise SettingsError(f"CLICKHOUSE_URL {error}") from None
 
 
 async def _listen(site: web.TCPSite, engine: Engine, listening: Callable[[], None]) -> None:

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from croupier.admin.chi_square import Tally, chi_square_survival
 from croupier.admin.observed import (
     Observed,
     ObservedCrashes,
@@ -17,6 +16,7 @@ from croupier.admin.observed import (
     ObservedSpins,
     Round,
 )
+from croupier.chi_square import Tally, survival
 from croupier.economy import load_economy
 from croupier.economy.banner import drawing_order, items_of
 from croupier.gacha.draw import DrawState, draw
@@ -137,9 +137,7 @@ def require_evenly_spread(values: list[float]) -> None:
 def test_given_a_value_of_chi_square_then_its_tail_is_that_of_the_tables(
     value: float, degrees: int, probability: float
 ) -> None:
-    assert chi_square_survival(value, degrees) == pytest.approx(
-        probability, rel=1e-3 if probability > 1e-3 else 0.1
-    )
+    assert survival(value, degrees) == pytest.approx(probability, rel=1e-3 if probability > 1e-3 else 0.1)
 
 
 def test_given_draws_without_pity_when_compared_then_it_is_pearsons_statistic() -> None:

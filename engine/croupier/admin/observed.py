@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from croupier.admin.chi_square import Tally, Weights
+from croupier.chi_square import Tally, Weights
 from croupier.crash.settled import Settlement
 from croupier.economy.banner import drawing_order, items_of
 from croupier.gacha.pity import Counters, draw_weights

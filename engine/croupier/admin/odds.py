@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 import asyncpg
 import msgspec
 
-from croupier.admin.chi_square import Tally
 from croupier.admin.observed import Observed, Round, observed
+from croupier.chi_square import Tally
 from croupier.clock import utc
 from croupier.command import Caller
 from croupier.fairness.queries import economy_of_event

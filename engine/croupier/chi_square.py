@@ -40,9 +40,12 @@ class Tally:
         self.outcomes = tuple(outcomes)
         self._draws: Counter[tuple[Weights, int]] = Counter()
 
-    def add(self, weights: Weights, drawn: int) -> None:
-        """Count a draw; `weights` has one whole number for each outcome, `drawn` is the number of its outcome."""
-        self._draws[weights, drawn] += 1
+    def add(self, weights: Weights, drawn: int, draws: int = 1) -> None:
+        """Count draws with the same weights and the same outcome.
+
+        `weights` has one whole number for each outcome, `drawn` is the number of the outcome.
+        """
+        self._draws[weights, drawn] += draws
 
     @property
     def draws(self) -> int:
@@ -92,13 +95,28 @@ class Tally:
         chi_square, degrees = _quadratic_form(difference[:-1], [row[:-1] for row in of_groups[:-1]])
         if not degrees:
             return Compared(groups, None, 0, None)
-        return Compared(groups, chi_square, degrees, chi_square_survival(chi_square, degrees))
+        return Compared(groups, chi_square, degrees, survival(chi_square, degrees))
 
     def _drawn_with(self) -> Counter[Weights]:
         drawn_with: Counter[Weights] = Counter()
         for (weights, _), number in self._draws.items():
             drawn_with[weights] += number
         return drawn_with
+
+
+def together(tests: Sequence[Compared]) -> Compared:
+    """One test of several independent ones: their statistics and their degrees of freedom add up.
+
+    `groups` is empty. Those with too few draws are left out.
+    """
+    if any(test.p_value == 0.0 and test.chi_square is None for test in tests):
+        return Compared([], None, 0, 0.0)
+    usable = [test for test in tests if test.chi_square is not None]
+    degrees = sum(test.degrees_of_freedom for test in usable)
+    if not degrees:
+        return Compared([], None, 0, None)
+    total = sum(test.chi_square or 0.0 for test in usable)
+    return Compared([], total, degrees, survival(total, degrees))
 
 
 def _groups(expected: Sequence[float]) -> list[list[int]]:
@@ -133,15 +151,17 @@ def _quadratic_form(vector: Sequence[float], matrix: Matrix) -> tuple[float, int
     return total, rank
 
 
-def chi_square_survival(value: float, degrees_of_freedom: int) -> float:
+def survival(value: float, degrees_of_freedom: int) -> float:
     """Probability that a chi-squared variable is at least `value`.
 
-    From erfc for one degree and exp for two, upwards by Q(k + 2) = Q(k) + (x/2)^(k/2) e^(-x/2) / Gamma(k/2 + 1).
+    From erfc for one degree and exp for two, upwards by Q(k + 2) = Q(k) + (x/2)^(k/2) e^(-x/2) / Gamma(k/2 + 1). The
+    terms by their logarithms, since hundreds of degrees of freedom would overflow.
     """
     half = value / 2
     degrees = 2 - degrees_of_freedom % 2
-    survival = math.erfc(math.sqrt(half)) if degrees == 1 else math.exp(-half)
+    result = math.erfc(math.sqrt(half)) if degrees == 1 else math.exp(-half)
     while degrees < degrees_of_freedom:
-        survival += half ** (degrees / 2) * math.exp(-half) / math.gamma(degrees / 2 + 1)
+        if half > 0:
+            result += math.exp(degrees / 2 * math.log(half) - half - math.lgamma(degrees / 2 + 1))
         degrees += 2
-    return survival
+    return min(1.0, result)
