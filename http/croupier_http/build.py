@@ -73,5 +73,6 @@ def build_app(sources: Sources, settings: Settings, *, body_timeout_s: float = B
     web_sockets = WebSockets(sources, settings, authenticator, cors, runners, op_ids, failures, sampler)
     for path, socket in web_sockets.endpoints().items():
         routes.add("GET", path, socket)
-    sampler.tallies += [metrics.replies for metrics in routes.metrics.values()]
+    for metrics in routes.metrics.values():
+        sampler.tallies += metrics.replies, metrics.seconds
     return Parts(app, sampler, web_sockets, odds_watch)

@@ -74,7 +74,8 @@ async def run_worker(
     async with _sources(settings) as sources:
         economy = None if sources.postgres else load_configured_economy(settings)
         app, sampler, web_sockets, odds_watch = build_app(sources, settings)
-        runner = _Runner(HttpServer(app), web_sockets.sockets, shutdown_timeout_s(settings))
+        timeout_s = shutdown_timeout_s(settings)
+        runner = _Runner(HttpServer(app, timeout_s), web_sockets.sockets, timeout_s)
         await runner.setup()
         try:
             site = web.TCPSite(

@@ -2,7 +2,6 @@
 
 import pytest
 
-from croupier_http.metrics import SampledSeconds
 from tests.http.support import Client, token, until
 from tests.ws.raw import CLOSE, frame, raw_socket
 from tests.ws.support import MONITOR, connected
@@ -56,23 +55,3 @@ async def test_given_commands_that_are_done_and_refused_when_answered_then_their
         assert (await socket.command("ping"))[1] == 200
 
     assert await metric(client, SECONDS) == before + 3
-
-
-def test_given_many_commands_in_a_second_when_timed_then_some_are_left_out_and_none_where_they_are_few(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    observed: list[float] = []
-    seconds = SampledSeconds("slot.spin")
-    monkeypatch.setattr(seconds, "_observe", observed.append)
-
-    def second(count: int) -> int:
-        observed.clear()
-        for _ in range(count):
-            seconds.took(0.0)
-        seconds.next_second()
-        return len(observed)
-
-    assert second(10_000) == 10_000
-    assert second(10_000) == 10_000 // 201
-    assert second(0) == 0
-    assert [second(10) for _ in range(9)][-1] == 10

@@ -19,7 +19,7 @@ from croupier_http.commands import CommandRunner
 from croupier_http.errors import error_body, retry_after
 from croupier_http.failures import FailureLog
 from croupier_http.logs import REQUEST_ID
-from croupier_http.metrics import SampledSeconds, Sampler
+from croupier_http.metrics import SOCKET_COMMAND_SECONDS, Sampler, SecondsTally
 from croupier_http.ws.codecs import MSGPACK, Call, MalformedFrame
 from croupier_http.ws.connection import INVALID, TOKEN_EXPIRED, TOO_MANY_FRAMES, Connection
 
@@ -54,8 +54,8 @@ class Channels:
         self.failures = failures
         self.frames_per_second = frames_per_second or _NO_LIMIT
         self.commands_per_second = commands_per_second or _NO_LIMIT
-        self.seconds = {name: SampledSeconds(name) for name in runners}
-        sampler.before += [seconds.next_second for seconds in self.seconds.values()]
+        self.seconds = {name: SecondsTally(SOCKET_COMMAND_SECONDS, name) for name in runners}
+        sampler.tallies += self.seconds.values()
         # Where a reply has times, msgpack needs them put as JSON has them.
         self.with_times = frozenset(
             name
@@ -223,7 +223,7 @@ class Channel:
             self._reply(call, outcome)
         except Exception as error:
             self._refuse(call, error, runner.operation, run.caller.op_id)
-        self._channels.seconds[call.command].took(started_s)
+        self._channels.seconds[call.command].observe(monotonic() - started_s)
         self._ended()
 
     def _finish_later(self, call: Call, runner: CommandRunner, run: AnyRun, started_s: float) -> None:
@@ -237,7 +237,7 @@ class Channel:
         except Exception as error:
             self._refuse(call, error, runner.operation, run.caller.op_id)
         finally:
-            self._channels.seconds[call.command].took(started_s)
+            self._channels.seconds[call.command].observe(monotonic() - started_s)
             self._ended()
 
     def _ended(self) -> None:
