@@ -34,7 +34,7 @@ help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
 	@echo 'make test    run all tests, on real servers, in $(JOBS) processes; those of the pages need Chromium, which it installs as root'
 	@echo 'make check   check format, lint, types, imports, documents and the sources of the pages'
-	@echo 'make bench   run the benchmarks; their figures are kept under .benchmarks/'
+	@echo 'make bench   run the benchmarks, at REDIS_URL if it is set; figures go to .benchmarks/ and docs/performance.md'
 	@echo 'make mutants plant one fault at a time in a copy of the code, and say which test catches it'
 	@echo 'make chaos   break running parts at random under load for SECONDS=$(SECONDS), then check everything; SEED= repeats'
 	@echo 'make soak    simulate SEEDS=$(SEEDS) courses of faults under a virtual clock; `python -m tests.simulation --seed N` repeats one'
@@ -63,7 +63,8 @@ check: install
 	$(BIN)/python -m pytest -q $(DOCUMENT_TESTS) $(PAGE_TESTS)
 
 bench: install
-	$(BIN)/python -m pytest bench -n 0 -p no:randomly --benchmark-autosave $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest bench -n 0 -p no:randomly -v -o console_output_style=times --benchmark-autosave $(PYTEST_FLAGS)
+	$(BIN)/python -m bench.report $(REPORT_FLAGS)
 
 chaos: install
 	$(BIN)/python -m tests.chaos.run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(CHAOS_FLAGS)
