@@ -13,7 +13,7 @@ from croupier_cli.output import error
 # Each command is imported when it is used, so that `croupier token` does not wait for an HTTP server's modules.
 app = App(
     name="croupier",
-    help="A provably fair game engine. Exit codes: 0 done, 1 a check failed, 2 cannot run as asked, 3 over an error budget.",
+    help="A provably fair game engine. Exit codes: 0 done, 1 a check failed, 2 cannot run as asked, 3 too many errors.",
     version=lambda: version("croupier"),
     help_format="markdown",
     exit_on_error=False,
