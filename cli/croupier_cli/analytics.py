@@ -15,9 +15,12 @@ from croupier_cli.servers import postgres
 
 DRAIN_TIMEOUT_S: Final = 10.0
 _POLL_INTERVAL_S: Final = 0.05
+# A batch for ClickHouse that is still to be inserted lacks there, though the cursor may stand beyond it.
 _BEHIND: Final = """
-SELECT count(*) FROM partitions JOIN sink_cursors AS cursor USING (partition)
-WHERE sink = ANY($1::text[]) AND (partitions.epoch, partitions.seq) > (cursor.epoch, cursor.seq)
+SELECT EXISTS (
+    SELECT FROM partitions JOIN sink_cursors AS cursor USING (partition)
+    WHERE sink = ANY($1::text[]) AND (partitions.epoch, partitions.seq) > (cursor.epoch, cursor.seq)
+) OR ('clickhouse' = ANY($1::text[]) AND EXISTS (SELECT FROM clickhouse_batches))
 """
 
 

@@ -143,10 +143,7 @@ async def _replay_exported(
 def _clickhouse(settings: Settings) -> ClickHouse:
     if not settings.clickhouse_url:
         raise CannotRun("there are dead letters of ClickHouse: CLICKHOUSE_URL must be set")
-    try:
-        return ClickHouse.of_url(settings.clickhouse_url)
-    except ValueError as error:
-        raise CannotRun(f"CLICKHOUSE_URL {error}") from None
+    return ClickHouse.of_url(settings.clickhouse_url)
 
 
 def _tell(outcome: Replayed | ExportReplayed, number: int, total: int, tell: bool) -> None:

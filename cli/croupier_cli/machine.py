@@ -56,6 +56,7 @@ class Machine:
         self._children: list[Child] = []
         self._servers: dict[str, Valkey | Postgres] = {}
         self._analytics: dict[str, Kafka | ClickHouse | Child] = {}
+        self._missed: set[str] = set()
 
     def start(self) -> None:
         """Return when a pull would succeed. Raises Ended, and what `croupier_cli.failures` has a line for."""
@@ -126,7 +127,11 @@ class Machine:
                 kafka = self._running.enter_context(Kafka.start(directory / data_directory.KAFKA))
             self._analytics["Kafka"] = kafka
             embedded.kafka_bootstrap_servers = kafka.bootstrap_servers
-            settings = msgspec.structs.replace(settings, kafka_bootstrap_servers=kafka.bootstrap_servers)
+            settings = msgspec.structs.replace(
+                settings,
+                kafka_bootstrap_servers=kafka.bootstrap_servers,
+                kafka_security_protocol="PLAINTEXT",
+            )
         if settings.clickhouse_enabled and not settings.clickhouse_url:
             with self._steps.step("starting ClickHouse"):
                 server = self._running.enter_context(ClickHouse.start(directory / data_directory.CLICKHOUSE))
@@ -156,6 +161,7 @@ class Machine:
             "CROUPIER_MASTER_KEYS": settings.master_keys,
             "CROUPIER_HTTP_PORT": str(settings.http_port),
             "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+            "KAFKA_SECURITY_PROTOCOL": settings.kafka_security_protocol,
             "CLICKHOUSE_URL": settings.clickhouse_url,
             "KAFKA_ENABLED": str(settings.kafka_on).lower(),
             "CLICKHOUSE_ENABLED": str(settings.clickhouse_on).lower(),
@@ -189,9 +195,9 @@ class Machine:
 
     def _miss_analytics(self) -> None:
         """Say once what of the analytics does not run any more: players do not need it."""
-        for name, part in list(self._analytics.items()):
-            if not part.is_running():
-                del self._analytics[name]
+        for name, part in self._analytics.items():
+            if name not in self._missed and not part.is_running():
+                self._missed.add(name)
                 self._steps.note(f"{name} has ended unexpectedly; the next start goes on with the analytics")
 
     # Stopping, in this order.

@@ -68,11 +68,8 @@ async def postgres(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 @contextlib.asynccontextmanager
 async def clickhouse(url: str) -> AsyncIterator[ClickHouse]:
-    """A ClickHouse, connected to when it is first asked. Raises SettingsError for a URL that is none."""
-    try:
-        server = ClickHouse.of_url(url)
-    except ValueError as error:
-        raise SettingsError(f"CLICKHOUSE_URL: {error}") from None
+    """A ClickHouse, connected to when it is first asked. `url` is that of settings, which have checked it."""
+    server = ClickHouse.of_url(url)
     try:
         yield server
     except ClickHouseError as error:

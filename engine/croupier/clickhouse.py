@@ -27,27 +27,20 @@ QUIET_S: Final = 1.0
 _CONNECT_TIMEOUT_S: Final = 5.0
 _TEXT_LENGTH_MAX: Final = 300
 
-# ClickHouse's numbers of errors that the data of an INSERT cause: the same rows will be refused again.
+# ClickHouse's numbers of errors that the data of an INSERT cause: the same rows will be refused again. None of a table
+# that is another one than expected, nor of an insert that was cut short: both can be put right, and are waited for.
 _REFUSED_CODES: Final = frozenset(
     {
         6,
         9,
-        10,
-        16,
         26,
         27,
-        33,
         38,
         41,
-        42,
-        43,
-        44,
-        50,
         53,
         69,
         70,
         72,
-        73,
         85,
         117,
         128,
@@ -57,8 +50,13 @@ _REFUSED_CODES: Final = frozenset(
         321,
         349,
         395,
+        407,
+        469,
+        577,
+        591,
+        637,
+        691,
     }
-    | {407, 469, 577, 591, 637, 691}
 )
 
 

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
+from croupier.clickhouse import Address
+
 _ENVIRONMENT = {
     "redis_url": "REDIS_URL",
     "database_url": "DATABASE_URL",
@@ -20,6 +22,11 @@ _ENVIRONMENT = {
     "rps_deterministic": "CASINO_RPS_DETERMINISTIC",
     "kafka_enabled": "KAFKA_ENABLED",
     "kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS",
+    "kafka_security_protocol": "KAFKA_SECURITY_PROTOCOL",
+    "kafka_sasl_mechanism": "KAFKA_SASL_MECHANISM",
+    "kafka_sasl_username": "KAFKA_SASL_USERNAME",
+    "kafka_sasl_password": "KAFKA_SASL_PASSWORD",
+    "kafka_ssl_cafile": "KAFKA_SSL_CAFILE",
     "kafka_purchases_topic": "KAFKA_PURCHASES_TOPIC",
     "clickhouse_enabled": "CLICKHOUSE_ENABLED",
     "clickhouse_url": "CLICKHOUSE_URL",
@@ -99,6 +106,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """Whether events go to Kafka; unset: where there are servers for it."""
     kafka_bootstrap_servers: str = ""
     """Brokers as `host:port`, joined by commas."""
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: str = ""
+    kafka_ssl_cafile: str = ""
+    """Certificates of the authorities that brokers' certificates must come from; without it those of the system."""
     kafka_purchases_topic: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "buy_package"
     """The topic of purchases."""
     kafka_topic_partitions: Annotated[int, Meta(ge=1, le=1_000)] = 4
@@ -150,6 +163,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
         if servers and not all(_BOOTSTRAP_SERVER.fullmatch(server) for server in servers.split(",")):
             # Without the value: whoever writes a password into it has made a mistake already.
             raise SettingsError("KAFKA_BOOTSTRAP_SERVERS must be host:port, several joined by commas")
+        if settings.kafka_security_protocol.startswith("SASL_") and not (
+            settings.kafka_sasl_username and settings.kafka_sasl_password
+        ):
+            raise SettingsError(
+                f"KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol} needs KAFKA_SASL_USERNAME and "
+                "KAFKA_SASL_PASSWORD"
+            )
+        if settings.clickhouse_url:
+            try:
+                Address.from_url(settings.clickhouse_url)
+            except ValueError as error:
+                raise SettingsError(f"CLICKHOUSE_URL {error}") from None
         try:
             ZoneInfo(settings.day_zone)
         except (KeyError, ValueError, OSError):

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 SILENCE_MAX_S: Final = 10.0
 """A daemon that has written nothing for so long is not there, whatever it wrote last; it does so every second."""
 
-# Within an epoch events are numbered without gaps from 0, so those that are left are not counted one by one.
+# A batch for ClickHouse that is still to be inserted lacks there, though the cursor may stand beyond it. And within an
+# epoch events are numbered without gaps from 0, so those that are left are not counted one by one.
 _PROGRESS = """
 SELECT sinks.sink, sinks.state, sinks.detail, sinks.since,
   extract(epoch FROM clock_timestamp() - sinks.seen_at)::float8 AS silent_s,
@@ -27,9 +28,16 @@ SELECT sinks.sink, sinks.state, sinks.detail, sinks.since,
   clock_timestamp() AS as_of
 FROM sinks CROSS JOIN partitions
 LEFT JOIN sink_cursors AS cursor ON (cursor.sink, cursor.partition) = (sinks.sink, partitions.partition)
+CROSS JOIN LATERAL (
+    SELECT coalesce(cursor.epoch, 0) AS epoch, coalesce(cursor.seq, -1) AS seq
+    UNION ALL
+    SELECT epoch, seq - 1 FROM clickhouse_batches
+    WHERE sinks.sink = 'clickhouse' AND partition = partitions.partition
+    ORDER BY epoch, seq LIMIT 1
+) AS held
 LEFT JOIN LATERAL (
     WITH RECURSIVE epochs AS (
-        SELECT coalesce(cursor.epoch, 0) AS epoch, coalesce(cursor.seq, -1) AS taken
+        SELECT held.epoch AS epoch, held.seq AS taken
         UNION ALL
         SELECT (SELECT min(epoch) FROM events WHERE partition = partitions.partition AND epoch > epochs.epoch), -1
         FROM epochs WHERE epochs.epoch < partitions.epoch
@@ -41,7 +49,7 @@ LEFT JOIN LATERAL (
 ) AS behind ON true
 LEFT JOIN LATERAL (
     SELECT ts_ms FROM events
-    WHERE partition = partitions.partition AND (epoch, seq) > (coalesce(cursor.epoch, 0), coalesce(cursor.seq, -1))
+    WHERE partition = partitions.partition AND (epoch, seq) > (held.epoch, held.seq)
     ORDER BY epoch, seq LIMIT 1
 ) AS oldest ON true
 WHERE sinks.sink = ANY($1::text[])
@@ -53,7 +61,7 @@ class SinkProgress(NamedTuple):
     """One sink. `cursor` is the last event up to which it has all, in the first partition; None before the first one.
 
     `state` is `following` when all is well, and `detail` says why it is not. `silent_s` is the time in seconds since a
-    daemon last wrote this; None: none ever has. Lag: events that it has not taken, and the age of the oldest of them.
+    daemon last wrote this; None: none ever has. Lag: events that it may lack, and the age of the oldest of them.
     """
 
     sink: str
@@ -68,9 +76,14 @@ class SinkProgress(NamedTuple):
     as_of: datetime.datetime
 
     @property
+    def said(self) -> str:
+        """The state, as far as it can still be believed: `silent` where no daemon says it now."""
+        return "silent" if self.silent_s is None or self.silent_s > SILENCE_MAX_S else self.state
+
+    @property
     def is_served(self) -> bool:
         """Whether a daemon carries events to it now."""
-        return self.state == "following" and self.silent_s is not None and self.silent_s <= SILENCE_MAX_S
+        return self.said == "following"
 
 
 async def sink_progress(pool: asyncpg.Pool, sinks: Sequence[str]) -> list[SinkProgress]:

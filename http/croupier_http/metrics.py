@@ -96,6 +96,7 @@ HEALS: Final = "sync_heals"
 OUTBOX_LENGTH: Final = "outbox_length"
 LAG_EVENTS: Final = "sync_lag_events"
 LAG_SECONDS: Final = "sync_lag_seconds"
+DEAD_LETTERS: Final = "sync_dead_letters"
 MEMORY_RATIO: Final = "redis_memory_used_ratio"
 ROOM_LEFT: Final = "room_for_commands"
 
@@ -232,16 +233,19 @@ class StateGauges(Collector):
         heals: Mapping[str, int] | None,
         sinks: Sequence[SinkProgress],
         room: Room,
+        dead_letters: int | None = None,
     ) -> None:
         """`pools` is remaining stock by banner and rarity, `daily` remaining pulls by tier, `heals` counts by cause.
 
-        None: not to be had now. `sinks` are those beyond Postgres that are on, as far as they can be asked for.
+        None: not to be had now. `sinks` are those beyond Postgres that are on, as far as they can be asked for;
+        `dead_letters` are those of Postgres.
         """
         self._pools = pools
         self._daily = daily
         self._heals = heals
         self._sinks = sinks
         self._room = room
+        self._dead_letters = dead_letters
 
     def collect(self) -> Iterable[Metric]:
         if self._pools is not None:
@@ -282,12 +286,23 @@ class StateGauges(Collector):
             seconds.add_metric([sink.sink], sink.lag_seconds)
         yield events
         yield seconds
+        yield self._letters()
         yield GaugeMetricFamily(
             MEMORY_RATIO, "Redis' used memory / maxmemory.", measured.memory_percent / 100
         )
         yield GaugeMetricFamily(
             ROOM_LEFT, "0 while commands that begin something are refused.", int(not self._room.why_full)
         )
+
+    def _letters(self) -> Metric:
+        gauge = GaugeMetricFamily(
+            DEAD_LETTERS, "What a sink could not take and has put aside.", labels=["sink"]
+        )
+        if self._dead_letters is not None:
+            gauge.add_metric(["postgres"], self._dead_letters)
+        for sink in self._sinks:
+            gauge.add_metric([sink.sink], sink.dead_letters)
+        return gauge
 
 
 def exposition(*states: Collector) -> bytes:

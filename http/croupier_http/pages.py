@@ -10,7 +10,7 @@ from croupier.analytics.watch import OddsWatch
 from croupier.errors import CroupierError
 from croupier.gacha.queries import remaining_stock
 from croupier.history import daily_remaining
-from croupier.partition_state import heals
+from croupier.partition_state import dead_letters, heals
 from croupier.postgres import is_away
 from croupier.query import Sources
 from croupier.sinks import SinkProgress, sink_progress, sinks_on
@@ -103,6 +103,7 @@ class Pages:
             await self._heals(),
             await self._sinks(),
             self._sources.engine.room,
+            await self._dead_letters(),
         )
         odds = OddsGauge(self._odds_watch.read())
         return Answer(metrics.exposition(state, odds), content_type=metrics.CONTENT_TYPE)
@@ -154,6 +155,17 @@ class Pages:
             return None
         try:
             return await heals(pool)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            return None
+
+    async def _dead_letters(self) -> int | None:
+        pool = self._sources.postgres
+        if pool is None:
+            return None
+        try:
+            return await dead_letters(pool)
         except Exception as error:
             if not is_away(error):
                 raise

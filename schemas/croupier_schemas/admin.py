@@ -268,6 +268,22 @@ class SinkLag(msgspec.Struct, frozen=True):
     seconds: Annotated[float, Meta(description="Age of the oldest of them")]
 
 
+class SinkNow(SinkLag, frozen=True):
+    """How a sink is."""
+
+    state: Annotated[
+        str,
+        Meta(
+            description="What the daemon that exports to it says: `following` is good; `silent`: it has said nothing "
+            "for 10 s. Empty of Postgres, whose partitions `/api/admin/sync` lists",
+            examples=["following"],
+        ),
+    ] = ""
+    dead_letters: Annotated[
+        int, Meta(description="Events that it could not take; of Postgres `/api/admin/sync` tells")
+    ] = 0
+
+
 class OperationCounts(msgspec.Struct, frozen=True):
     """Requests to one operation since the server started."""
 
@@ -337,7 +353,10 @@ class OperationsReply(msgspec.Struct, frozen=True):
     http_in_flight: int
     redis: RedisState
     outbox_length: int
-    sinks: list[SinkLag]
+    sinks: Annotated[
+        list[SinkNow],
+        Meta(description="Postgres first; Kafka and ClickHouse where they are on, while Postgres answers"),
+    ]
     bounds_s: Annotated[list[float], Meta(description="Upper bounds of the buckets, in seconds")]
     operations: list[OperationCounts]
     commands: list[CommandCounts]

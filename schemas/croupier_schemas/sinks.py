@@ -24,7 +24,11 @@ class KafkaHealth(msgspec.Struct, frozen=True):
     ]
     dead_letters: Annotated[int, Meta(description="Events that the sink could not take")]
     state: Annotated[
-        str, Meta(description="What the daemon last said: `following` is good", examples=["following"])
+        str,
+        Meta(
+            description="What the daemon says: `following` is good; `silent`: it has said nothing for 10 s",
+            examples=["following"],
+        ),
     ]
     detail: Annotated[str, Meta(description="Why it is not `following`; empty where it is")]
     as_of: datetime.datetime
@@ -49,7 +53,11 @@ class OlapHealth(msgspec.Struct, frozen=True):
     ]
     dead_letters: Annotated[int, Meta(description="Events that the sink could not take")]
     state: Annotated[
-        str, Meta(description="What the daemon last said: `following` is good", examples=["following"])
+        str,
+        Meta(
+            description="What the daemon says: `following` is good; `silent`: it has said nothing for 10 s",
+            examples=["following"],
+        ),
     ]
     detail: Annotated[str, Meta(description="Why it is not `following`; empty where it is")]
     as_of: datetime.datetime

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,10 @@ def test_given_a_broker_that_ends_when_up_then_that_is_said_and_players_play_on(
         up.child("tansu broker").kill()
         up.until_said("Kafka has ended unexpectedly")
         second = up.pull()["receipt"]["event_id"]
-        up.stop()
+        up.process.send_signal(signal.SIGTERM)
+        up.until_said("stopping the export")  # which waits for the broker, unless told again
+        wait_until(lambda: _has_ended_when_told_again(up), DEADLINE_S)
+        up.require_end(0)
         assert "the next start carries the rest of the log" in up.said()
     with running_up(directory / "data", KAFKA_ENABLED="true") as up:
         assert asyncio.run(_message_of(up.ready["kafka"], second))["event_type"] == "gacha.pulled"
@@ -79,6 +83,11 @@ def test_given_a_password_among_the_brokers_when_exporting_then_refused_without_
     refused = croupier("export", env=env)
     refused.require_refusal("KAFKA_BOOTSTRAP_SERVERS", "host:port")
     assert "s3cret" not in refused.stderr
+
+
+def _has_ended_when_told_again(up: Up) -> bool:
+    up.process.send_signal(signal.SIGTERM)
+    return up.process.poll() is not None
 
 
 def _metrics(up: Up) -> str:

@@ -12,15 +12,23 @@ from croupier_cli.embedded import Kafka
 from croupier_cli.embedded.clickhouse import ClickHouse
 from croupier_schemas.events import Event
 from croupier_sync.migrations import migrate
-from tests.export.support import Exported, played
+from tests.export.support import QUICK, Exported, played
 from tests.sync.support import Casino
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The export does not wait for more to come."""
+    for module, name, value in QUICK:
+        monkeypatch.setattr(module, name, value)
 
 
 @pytest.fixture
 def kafka(tmp_path: Path) -> Iterator[Kafka]:
     """An empty broker of the test's own, which it may kill."""
-    with Kafka.start(tmp_path / "kafka") as broker:
-        yield broker
+    broker = Kafka.start(tmp_path / "kafka")
+    yield broker
+    broker.kill()  # told to end, it would wait for those that are connected; and it has nothing to keep
     shutil.rmtree(tmp_path / "kafka")
 
 
@@ -54,9 +62,13 @@ async def log(casino: Casino) -> list[Event]:
 
 
 @pytest.fixture
-async def exported(kafka: Kafka, database_url: str, connection: asyncpg.Connection) -> Exported:
-    """An empty log in Postgres, and the broker."""
-    return Exported(kafka, database_url, connection)
+async def exported(
+    kafka: Kafka, database_url: str, connection: asyncpg.Connection
+) -> AsyncIterator[Exported]:
+    """An empty log in Postgres, and the broker, perhaps another one at the end."""
+    exported = Exported(kafka, database_url, connection)
+    yield exported
+    exported.kafka.kill()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from croupier.settings import Settings
 from croupier_sync.export.clickhouse import ClickHouseSink
 from croupier_sync.export.publisher import Publisher
 from croupier_sync.export.turns import Sink, Turns
-from croupier_sync.limits import Limits
+from tests.export.support import LIMITS, QUICK
 
 PUBLISHED_MAX = 400
 INSERTED_MAX = 1_000
@@ -21,7 +21,9 @@ _processes.set_forkserver_preload(["tests.export.export_process", "aiokafka", "c
 
 
 def export(environment: Mapping[str, str]) -> None:
-    """Run the sinks that are on, with small batches, until the process is killed."""
+    """Run the sinks that are on, with small batches and short pauses, until the process is killed."""
+    for module, name, value in QUICK:
+        setattr(module, name, value)
     asyncio.run(_export(Settings.from_environment(environment)))
 
 
@@ -29,8 +31,7 @@ async def _export(settings: Settings) -> None:
     sinks: list[Sink] = [ClickHouseSink(settings, INSERTED_MAX)]
     if settings.kafka_on:
         sinks.append(Publisher(settings, PUBLISHED_MAX))
-    limits = Limits(heartbeat_s=0.1, silence_max_s=1.0)
-    await asyncio.gather(*(Turns(sink, settings.database_url, limits).run(asyncio.Event()) for sink in sinks))
+    await asyncio.gather(*(Turns(sink, settings.database_url, LIMITS).run(asyncio.Event()) for sink in sinks))
 
 
 class ExportProcess:

@@ -22,8 +22,10 @@ from croupier_sync.export.clickhouse_tables import migrate
 from croupier_sync.export.cursors import add_cursors
 from croupier_sync.export.main import sinks
 from croupier_sync.export.messages import Renderer
+from croupier_sync.export.publisher import Publisher
 from croupier_sync.export.rows import COLUMNS, Row, row_of
 from croupier_sync.export.turns import Turns
+from croupier_sync.limits import Limits
 from tests.export.support import LIMITS, TOPIC_PARTITIONS
 from tests.sync.support import until
 
@@ -80,31 +82,37 @@ class Olap:
     # Daemons.
 
     @asynccontextmanager
-    async def exporting(self) -> AsyncIterator[list[Any]]:
+    async def exporting(self, limits: Limits = LIMITS) -> AsyncIterator[list[Any]]:
         """All sinks as `croupier export` runs them, stopped at the end of the block."""
         stop, served = asyncio.Event(), sinks(self.settings)
-        running = [asyncio.create_task(Turns(sink, self.database_url, LIMITS).run(stop)) for sink in served]
+        running = [asyncio.create_task(Turns(sink, self.database_url, limits).run(stop)) for sink in served]
         try:
             yield served
         finally:
             stop.set()
             await asyncio.gather(*running)
 
-    async def follow_once(self, sink: ClickHouseSink | None = None) -> None:
-        """Serve the ClickHouse sink once, in this task, until it has the whole log, or raises what goes wrong."""
+    async def follow_once(self, sink: ClickHouseSink | None = None, count: int | None = None) -> None:
+        """Serve the ClickHouse sink once, in this task, until it has the whole log, or raises what goes wrong.
+
+        `count` is how many events that will be, where the log grows meanwhile.
+        """
         stop = asyncio.Event()
-        watch = asyncio.create_task(self._stop_when_complete(stop))
+        watch = asyncio.create_task(self._stop_when_complete(stop, count))
         connection = await asyncpg.connect(self.database_url)
         try:
             await add_cursors(connection, "clickhouse")
             await (sink or ClickHouseSink(self.settings)).follow(connection, stop)
+            await watch  # whether it was all, or the time was up
         finally:
             watch.cancel()
             await connection.close()
 
-    async def _stop_when_complete(self, stop: asyncio.Event) -> None:
-        await self.until_in_clickhouse()
-        stop.set()
+    async def _stop_when_complete(self, stop: asyncio.Event, count: int | None) -> None:
+        try:
+            await self.until_in_clickhouse(count)
+        finally:
+            stop.set()
 
     # What ClickHouse holds.
 
@@ -170,6 +178,20 @@ class Olap:
                 for value, one in sums.items()
             }
 
+    async def require_no_event_twice(self) -> None:
+        """Without FINAL, and of what is there now: no event is two rows."""
+        ((rows, events),) = await self.rows(
+            "SELECT count(), uniqExact(partition, epoch, seq) FROM game_events"
+        )
+        assert rows == events
+
+    async def merge(self) -> None:
+        """Make one part of all: with a part for each insert every question takes longer than the one before.
+
+        Ask first whether rows are there twice: afterwards they are not.
+        """
+        await self.clickhouse.execute("OPTIMIZE TABLE game_events FINAL", timeout_s=10)
+
     async def require_days_counted(self) -> None:
         """The daily tables say what the log says."""
         found = await self.rows(
@@ -220,6 +242,33 @@ async def mirror_economies(connection: asyncpg.Connection, events: Sequence[Even
         for change in event.changes:
             if change.key.split(":")[1:2] == ["economy"]:
                 await connection.execute(_MIRROR, event.id.partition, change.key, change.value)
+
+
+async def publish(olap: Olap) -> None:
+    """Have Kafka hold the log, and not ClickHouse."""
+    connection, stop = await asyncpg.connect(olap.database_url), asyncio.Event()
+    await add_cursors(connection, "kafka")
+    publishing = asyncio.create_task(Publisher(olap.settings).follow(connection, stop))
+
+    async def published() -> bool:
+        if publishing.done():
+            publishing.result()
+        seq = await olap.connection.fetchval("SELECT seq FROM sink_cursors WHERE sink = 'kafka'")
+        return bool(seq == olap.log[-1].id.seq)
+
+    await until(published, "all to be published")
+    stop.set()
+    await publishing
+    await connection.close()
+
+
+async def until_read_in_kafka(olap: Olap) -> None:
+    """Wait until the sink has offsets, so that what comes now it reads in Kafka."""
+
+    async def has_offsets() -> bool:
+        return bool(await olap.connection.fetchval("SELECT count(*) FROM clickhouse_offsets"))
+
+    await until(has_offsets, "the sink to read in Kafka")
 
 
 def purchase(event: Event, sku: str = "gems_100", price_cents: int = 499, gems: int = 100) -> Event:

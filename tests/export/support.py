@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
+from types import ModuleType
 from typing import Any
 
 import asyncpg
@@ -25,6 +26,7 @@ from croupier_schemas.fairness import FairnessRotate
 from croupier_schemas.messages import TOPIC_ACTIONS, TOPIC_PURCHASES, TOPIC_REWARDS
 from croupier_schemas.rewards import RewardsDistribute
 from croupier_sync.batch import apply
+from croupier_sync.export import carrying, counting, reading
 from croupier_sync.export.cursors import Place
 from croupier_sync.export.published import read_published
 from croupier_sync.export.publisher import Publisher
@@ -41,7 +43,16 @@ TOPIC_PARTITIONS = 4
 PLAYERS = (1, 2, 3, 4, 5)
 IDEMPOTENCY_KEY = "a-key-of-the-client"
 REWARD_KEY = "a-key-of-the-reward"
-LIMITS = Limits(heartbeat_s=0.1, silence_max_s=1.0)
+LIMITS = Limits(heartbeat_s=0.1, silence_max_s=1.0, export_pause_max_s=0.2)
+
+# What the export waits for in order to do more at a time: here there is little, and a test waits as well.
+QUICK: Sequence[tuple[ModuleType, str, float]] = (
+    (carrying, "GATHER_S", 0.05),
+    (reading, "GATHER_S", 0.05),
+    (counting, "COUNT_EVERY_S", 0.1),
+    (counting, "PAUSE_PER_DURATION", 1.0),
+    (counting, "RETRY_S", 0.1),
+)
 
 _played: list[Event] = []
 _installation: list[str] = []
@@ -163,6 +174,11 @@ class Exported:
             header.economy, header.rules, bytes(header.terms), event.result, msgspec.msgpack.encode(event.changes),
         )  # fmt: skip
         self.log.append(event)
+
+    def restart_broker(self) -> None:
+        """Have another broker in the place of this one, which is killed: it is empty."""
+        self.kafka.kill()
+        self.kafka = Kafka.start(self.kafka.data_dir, port=self.kafka.port)
 
     # Publishers.
 

@@ -1,10 +1,13 @@
 """Every event once in ClickHouse, while export, broker and ClickHouse are killed again and again.
 
-`CROUPIER_TEST_EXPORT_EVENTS` is how many events go through: 15,000 where it is not set.
+`CROUPIER_TEST_EXPORT_EVENTS` is how many events go through: 15,000 where it is not set. With `-s` it tells how far it
+has come, and at the end what both sides hold.
 """
 
 import asyncio
 import os
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from random import Random
@@ -20,8 +23,15 @@ from tests.export.olap import Olap, fill, olap_of
 from tests.export.support import TOPIC_PARTITIONS, repeated
 
 EVENTS = int(os.environ.get("CROUPIER_TEST_EXPORT_EVENTS", "15000"))
-CHUNKS = 12
-_DEADLINE_S = 60.0 + EVENTS / 500
+CHUNKS = max(12, EVENTS // 2_500)
+"""A kill in each."""
+
+_DEADLINE_S = 60.0 + EVENTS / 250
+_SUMS = """
+SELECT count() AS rows, uniqExact(partition, epoch, seq) AS events, sum(staked) AS staked, sum(paid) AS paid,
+  sum(granted) AS granted
+FROM game_events
+"""
 
 
 class Servers:
@@ -76,24 +86,39 @@ async def test_given_kills_of_export_broker_and_clickhouse_when_events_flow_then
     }
     events = repeated(olap.log, EVENTS)
     size = -(-EVENTS // CHUNKS)
+    killed: Counter[str] = Counter()
+    begun_s = time.monotonic()
     with exporting(environment) as export:
-        kills: list[Callable[[], None]] = [
-            export.kill_and_restart,
-            servers.kill_broker,
-            servers.kill_clickhouse,
-        ]
+        kills: dict[str, Callable[[], None]] = {
+            "export": export.kill_and_restart,
+            "broker": servers.kill_broker,
+            "ClickHouse": servers.kill_clickhouse,
+        }
         for number in range(CHUNKS):
             await olap.append(events[number * size : (number + 1) * size])
             # Somewhere on the way of this chunk: before it is published, after, before it is inserted, after.
             await _until_some_of_it_is_there(olap, rng.randrange(size))
-            kills[number % len(kills)]()
+            victim = list(kills)[number % len(kills)]
+            kills[victim]()
+            killed[victim] += 1
+            print(
+                f"{time.monotonic() - begun_s:6.1f} s  {len(olap.log):,} events  killed: {victim}", flush=True
+            )
         async with asyncio.timeout(_DEADLINE_S):
             await olap.until_in_clickhouse(deadline_s=_DEADLINE_S)
             await olap.until_counted()
+    (found,) = await olap.clickhouse.fetch(_SUMS)
+    in_postgres = await olap.connection.fetchval("SELECT count(*) FROM events")
+    print(f"killed {dict(killed)}; Postgres {in_postgres:,} events; ClickHouse {found}", flush=True)
+    assert (found["rows"], found["events"]) == (in_postgres, in_postgres)
     assert await olap.connection.fetchval("SELECT count(*) FROM export_failures") == 0
     assert await olap.connection.fetchval("SELECT generation FROM topic_generation") >= 1, "a broker was lost"
     await olap.require_each_event_once()
     await olap.require_days_counted()
+    print(
+        f"all as in Postgres, by type, by player and by day, after {time.monotonic() - begun_s:.1f} s",
+        flush=True,
+    )
 
 
 async def _until_some_of_it_is_there(olap: Olap, missing: int) -> None:

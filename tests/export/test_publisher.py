@@ -26,6 +26,7 @@ async def test_given_a_log_when_published_then_each_event_is_one_message_of_its_
     async with exported.publisher():
         await exported.until_published()
     events = {event.id: event for event in log}
+    installation = await exported.connection.fetchval("SELECT id FROM installation")
     found = await exported.require_published_once()
     for message in found:
         event = events[message.event_id]
@@ -40,6 +41,7 @@ async def test_given_a_log_when_published_then_each_event_is_one_message_of_its_
             "seq": str(event.id.seq),
             "schema": "1",
             "type": event.header.type,
+            "installation": installation,
         }
         assert message.body["event_id"] == str(event.id)
         assert message.body["incomplete"] == ""

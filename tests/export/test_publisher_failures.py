@@ -10,7 +10,6 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, OutOfOrderSequenceNumber, UnknownError
 
-from croupier_cli.embedded import Kafka
 from croupier_schemas.events import Event, EventId
 from croupier_sync.export import publisher as publishing
 from croupier_sync.export import turns
@@ -18,12 +17,6 @@ from croupier_sync.export.cursors import BEGINNING
 from croupier_sync.export.kafka import REQUEST_TIMEOUT_MS, Producer, _abandon, refuses_idempotence
 from tests.export.support import Exported, by_the_rule, repeated
 from tests.sync.support import PARTITION, Casino, until
-
-
-def restarted(broker: Kafka) -> Kafka:
-    """The broker killed, and another one in its place, which is empty."""
-    broker.kill()
-    return Kafka.start(broker.data_dir, port=broker.port)
 
 
 async def test_given_a_producer_that_fails_for_good_when_publishing_then_a_new_one_sends_from_the_cursor_again(
@@ -86,14 +79,14 @@ async def test_given_a_broker_that_comes_back_empty_when_publishing_then_it_goes
     later = repeated(log, 200)
     async with exported.publisher() as publisher:
         await exported.until_published()
-        with restarted(exported.kafka):
-            for event in later:
-                await exported.insert(event)
-            await exported.until_published()
-            assert publisher.status.state == "following"
-            found = by_the_rule(await exported.read(len(later)))
-            assert {message.event_id for message in found} >= {event.id for event in later[1:]}
-            assert await exported.generation() >= 1
+        exported.restart_broker()
+        for event in later:
+            await exported.insert(event)
+        await exported.until_published()
+        assert publisher.status.state == "following"
+        found = by_the_rule(await exported.read(len(later)))
+        assert {message.event_id for message in found} >= {event.id for event in later[1:]}
+        assert await exported.generation() >= 1
 
 
 async def test_given_a_broker_that_comes_back_empty_when_nothing_is_published_then_that_is_noticed_too(
@@ -107,8 +100,8 @@ async def test_given_a_broker_that_comes_back_empty_when_nothing_is_published_th
 
     async with exported.publisher():
         await exported.until_published()
-        with restarted(exported.kafka):
-            await until(noticed, "a new generation")
+        exported.restart_broker()
+        await until(noticed, "a new generation")
 
 
 async def test_given_no_broker_when_players_play_then_postgres_has_it_all_and_the_broker_gets_it_later(
@@ -127,9 +120,9 @@ async def test_given_no_broker_when_players_play_then_postgres_has_it_all_and_th
         await until(unreachable, "the publisher to say that the broker is away")
         assert "KafkaConnectionError" in publisher.status.detail
         exported.log = await casino.log()
-        with Kafka.start(exported.kafka.data_dir, port=exported.kafka.port):
-            await exported.until_published()
-            await exported.require_published_once()
+        exported.restart_broker()
+        await exported.until_published()
+        await exported.require_published_once()
 
 
 async def test_given_a_broker_that_does_not_answer_when_told_to_stop_then_the_publisher_ends(

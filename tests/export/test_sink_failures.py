@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec.msgpack as msgpack
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
@@ -17,8 +18,8 @@ from croupier_schemas.events import Event
 from croupier_schemas.messages import TOPIC_ACTIONS, TOPIC_DEAD_LETTERS
 from croupier_sync.export import messages, rounds, writer
 from croupier_sync.export.dead_letters import ExportReplayed, export_letters, replay_export
-from tests.export.olap import Olap, fill, olap_of
-from tests.export.support import repeated
+from tests.export.olap import Olap, fill, olap_of, until_read_in_kafka
+from tests.export.support import TOPIC_PARTITIONS, repeated
 from tests.sync.support import until
 
 
@@ -169,7 +170,17 @@ async def test_given_messages_that_are_none_when_read_then_they_are_dead_letters
     olap: Olap, kafka: Kafka
 ) -> None:
     olap.kafka = kafka
-    garbage = [(b"not json", []), (b'{"event_id": 5}', [("type", b"x")])]
+    garbage: list[tuple[bytes | None, list[tuple[str, bytes | None]]]] = [
+        (b"not json", []),
+        (b'{"event_id": 5}', [("type", b"x")]),
+        (msgpack.encode({"event_id": "0-1-2", "event_type": "slot.spun"}), []),
+        (b'{"version": 2, "events": [{"id": "0-1-2"}]}', [("schema", b"2"), ("partition", b"zero")]),
+        (b"\xff\xfe\x00", [("seq", b"\xff")]),
+        (b"{}", [("partition", None), ("a\0b", b"\0")]),
+        (b"[" * 100_000, []),
+        (b"", []),
+        (None, []),
+    ]
     async with olap.exporting():
         await olap.until_in_clickhouse()
         await until_read_in_kafka(olap)
@@ -178,18 +189,39 @@ async def test_given_messages_that_are_none_when_read_then_they_are_dead_letters
         for value, headers in garbage:
             await producer.send_and_wait(TOPIC_ACTIONS, value, key=b"7", headers=headers, partition=1)
         await producer.stop()
-        await until_failed(olap, 2)
+        await until_failed(olap, len(garbage))
         await olap.append(repeated(olap.log, 200))
         await olap.until_in_clickhouse()
     await olap.require_each_event_once()
-    found = await dead_letters_of(kafka, 2)
-    assert sorted(message.value for message in found) == sorted(value for value, _ in garbage)
+    found = await dead_letters_of(kafka, len(garbage))
+    assert sorted(message.value for message in found) == sorted(value or b"" for value, _ in garbage)
     headers_found = dict(found[0].headers)
     assert headers_found["dead-letter-topic"] == TOPIC_ACTIONS.encode()
     assert headers_found["dead-letter-partition"] == b"1"
     letters = await export_letters(olap.connection)
     assert {letter.message.rpartition("/")[0] for letter in letters} == {f"{TOPIC_ACTIONS}/1"}
-    assert [bool(each.error) for each in await replay(olap)] == [True, True], "they stay what they are"
+    assert {bool(each.error) for each in await replay(olap)} == {True}, "they stay what they are"
+    assert len(await export_letters(olap.connection)) == len(garbage)
+
+
+async def test_given_a_message_that_names_an_event_of_the_future_when_read_then_it_is_a_dead_letter_and_blocks_none(
+    olap: Olap, kafka: Kafka
+) -> None:
+    olap.kafka = kafka
+    async with olap.exporting():
+        await olap.until_in_clickhouse()
+        await until_read_in_kafka(olap)
+        producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers)
+        await producer.start()
+        for partition in range(TOPIC_PARTITIONS):
+            headers = [("partition", b"0"), ("epoch", b"99"), ("seq", b"5")]
+            await producer.send_and_wait(TOPIC_ACTIONS, b"{}", key=b"7", headers=headers, partition=partition)
+        await producer.stop()
+        await until_failed(olap, TOPIC_PARTITIONS)
+        await olap.append(repeated(olap.log, 200))
+        await olap.until_in_clickhouse()
+        await olap.until_counted()
+    await olap.require_each_event_once()
 
 
 async def test_given_a_message_of_an_event_that_cannot_be_read_when_replayed_then_its_row_is_made_from_the_log(
@@ -217,15 +249,6 @@ async def test_given_a_message_of_an_event_that_cannot_be_read_when_replayed_the
     assert dict(letter.headers)["seq"] == str(victim.id.seq).encode()
     assert [each.error for each in await replay(olap)] == [""]
     await olap.require_each_event_once()
-
-
-async def until_read_in_kafka(olap: Olap) -> None:
-    """Wait until the sink has offsets, so that what comes now it reads in Kafka."""
-
-    async def has_offsets() -> bool:
-        return bool(await olap.connection.fetchval("SELECT count(*) FROM clickhouse_offsets"))
-
-    await until(has_offsets, "the sink to read in Kafka")
 
 
 async def dead_letters_of(kafka: Kafka, count: int) -> list[Any]:

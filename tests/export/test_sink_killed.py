@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -14,14 +15,15 @@ from croupier_cli.embedded.clickhouse import ClickHouse as Server
 from croupier_schemas.events import Event
 from croupier_sync.export import carrying, counting, reading
 from croupier_sync.export.clickhouse import ClickHouseSink
-from tests.export.olap import Olap, fill, olap_of
+from tests.export.olap import Olap, fill, olap_of, publish, until_read_in_kafka
 from tests.export.support import repeated
 from tests.sync.support import until
 
 BATCH_MAX = 60
 STEPS_MIN = 12
-# Through Kafka every step takes a second; in the usual run it is every so many.
-STRIDE_KAFKA = int(os.environ.get("CROUPIER_TEST_EXPORT_STRIDE", "5"))
+# In the usual run it is every so many steps, but for those before which it ends without Kafka: through Kafka one takes
+# half a second, and what is left behind after a step is mostly what is before the next one.
+STRIDE = int(os.environ.get("CROUPIER_TEST_EXPORT_STRIDE", "5"))
 
 _STEPS: dict[type, tuple[str, ...]] = {
     asyncpg.Connection: ("execute", "executemany", "fetchval"),
@@ -36,23 +38,24 @@ class Killed(BaseException):
 class Steps:
     """Counts what the sink writes to Postgres and ClickHouse, and ends it at one step: before it or after it."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, own: asyncpg.Connection) -> None:
+        """`own` is the test's connection, which does not count."""
         self._at = 0
         self._after = False
-        self._connection: object = None
+        self._own = own
         self.count = 0
         for owner, names in _STEPS.items():
             for name in names:
                 patch.setattr(owner, name, self._counted(getattr(owner, name)))
 
-    def arm(self, connection: object, step: int, *, after: bool) -> None:
+    def arm(self, step: int, *, after: bool) -> None:
         """End at this step, by this number from 1; 0 is never."""
-        self._connection, self._at, self._after, self.count = connection, step, after, 0
+        self._at, self._after, self.count = step, after, 0
 
     def _counted(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def step(owner: object, *args: Any, **options: Any) -> Any:
             writes = isinstance(owner, ClickHouse) or (
-                owner is self._connection and args[0].lstrip().startswith(("INSERT", "UPDATE", "DELETE"))
+                owner is not self._own and args[0].lstrip().startswith(("INSERT", "UPDATE", "DELETE"))
             )
             if not writes or not self._at:
                 return await method(owner, *args, **options)
@@ -84,18 +87,22 @@ async def test_given_a_sink_that_ends_at_any_step_when_the_next_one_follows_then
 ) -> None:
     monkeypatch.setattr(carrying, "GATHER_S", 0.0)
     monkeypatch.setattr(reading, "GATHER_S", 0.0)
-    monkeypatch.setattr(counting, "COUNT_EVERY_S", 0.0)
+    monkeypatch.setattr(counting, "COUNT_EVERY_S", 0.01)
     monkeypatch.setattr(counting, "PAUSE_PER_DURATION", 0.0)
     await olap.follow_once(ClickHouseSink(olap.settings, BATCH_MAX))
     if through_kafka:
         olap.kafka = kafka
         async with olap.exporting():
-            await olap.until_in_clickhouse()
-    stride = STRIDE_KAFKA if through_kafka else 1
-    steps, step = Steps(monkeypatch), (stride // 2 if after else 0)
+            await until_read_in_kafka(olap)
+    stride = STRIDE if through_kafka or after else 1
+    steps, step = Steps(monkeypatch, olap.connection), (stride // 2 if after else 0)
     while True:
         step += stride
-        await olap.append(repeated(olap.log, 2 * BATCH_MAX))
+        await olap.require_no_event_twice()
+        await olap.merge()
+        # What earlier ones have left behind is there as well, but does not grow from one to the next.
+        if await behind(olap) < 2 * BATCH_MAX:
+            await olap.append(repeated(olap.log, 2 * BATCH_MAX))
         if through_kafka:
             await publish(olap)
         if not await ends(olap, steps, step, after=after):
@@ -110,27 +117,16 @@ async def test_given_a_sink_that_ends_at_any_step_when_the_next_one_follows_then
     assert await olap.connection.fetchval("SELECT count(*) FROM export_failures") == 0
 
 
-async def publish(olap: Olap) -> None:
-    """Have Kafka hold the log, and not ClickHouse."""
-    from croupier_sync.export.publisher import Publisher
-
-    connection, stop = await asyncpg.connect(olap.database_url), asyncio.Event()
-    publishing = asyncio.create_task(Publisher(olap.settings).follow(connection, stop))
-
-    async def published() -> bool:
-        seq = await olap.connection.fetchval("SELECT seq FROM sink_cursors WHERE sink = 'kafka'")
-        return bool(seq == olap.log[-1].id.seq)
-
-    await until(published, "all to be published")
-    stop.set()
-    await publishing
-    await connection.close()
+async def behind(olap: Olap) -> int:
+    """How many events of the log ClickHouse's cursor has still before it."""
+    seq: int = await olap.connection.fetchval("SELECT seq FROM sink_cursors WHERE sink = 'clickhouse'")
+    return olap.log[-1].id.seq - seq
 
 
 async def ends(olap: Olap, steps: Steps, step: int, *, after: bool) -> bool:
     """Serve the sink; whether it ended at that step, or else had fewer until it had done everything."""
     connection, stop = await asyncpg.connect(olap.database_url), asyncio.Event()
-    steps.arm(connection, step, after=after)
+    steps.arm(step, after=after)
     following = asyncio.create_task(follow(ClickHouseSink(olap.settings, BATCH_MAX), connection, stop))
 
     async def done() -> bool:
@@ -144,17 +140,15 @@ async def ends(olap: Olap, steps: Steps, step: int, *, after: bool) -> bool:
         return left == 0
 
     await until(done, "the sink to be killed, or to have done everything")
-    steps.arm(None, 0, after=False)
+    reached = steps.count >= step
+    steps.arm(0, after=False)
     stop.set()
-    killed = await following
+    await following
     connection.terminate()
-    return killed
+    return reached
 
 
-async def follow(sink: ClickHouseSink, connection: asyncpg.Connection, stop: asyncio.Event) -> bool:
-    """Whether it was killed."""
-    try:
+async def follow(sink: ClickHouseSink, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
+    """Serve it until it is killed, or told to stop."""
+    with suppress(Killed):
         await sink.follow(connection, stop)
-    except Killed:
-        return True
-    return False

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from croupier_sync.export.cursors import BEGINNING, Place, add_cursors, move_cursor
 from tests.http.console import PATHS, admin, open_house
 from tests.http.served import serving
 from tests.http.support import PULL, Client, assert_is_error, running, settings_for, token, until
@@ -127,13 +128,51 @@ async def test_given_no_postgres_when_asked_then_operations_answer_and_the_rest_
 
 
 async def test_given_servers_that_are_away_when_asked_then_operations_say_so(tmp_path: Path) -> None:
-    settings = settings_for("redis://127.0.0.1:1", database_url=f"postgres:///x?host={tmp_path}")
+    settings = settings_for(
+        "redis://127.0.0.1:1",
+        database_url=f"postgres:///x?host={tmp_path}",
+        kafka_bootstrap_servers="127.0.0.1:1",
+    )
     async with running(settings, ready=False) as client:
         reply = await client.get(OPERATIONS, bearer=admin())
         assert_is_error(await client.get(SYNC, bearer=admin()), 503, "NOT_READY")
 
     assert (reply.status, reply.json["status"]) == (200, "not_ready")
     assert reply.json["checks"]["redis"] != "ok" and reply.json["checks"]["postgres"] != "ok"
+
+
+async def test_given_kafka_and_clickhouse_when_asked_then_each_sink_that_is_on_says_how_it_is(
+    redis_url: str, database_url: str
+) -> None:
+    kafka = {"kafka_bootstrap_servers": "127.0.0.1:1"}
+    both = kafka | {"clickhouse_url": "http://127.0.0.1:1/test"}
+    async with (
+        open_house(redis_url, database_url) as house,
+        running(settings_for(redis_url, database_url=database_url, **both)) as with_both,
+        running(settings_for(redis_url, database_url=database_url, **kafka)) as with_kafka,
+    ):
+        await house.settled()
+        log = await house.casino.log()
+        await house.postgres.execute(
+            "UPDATE sinks SET state = 'unreachable', seen_at = clock_timestamp() WHERE sink = 'clickhouse'"
+        )
+        await house.postgres.execute(
+            "INSERT INTO export_failures (sink, partition, epoch, seq, key, value, headers, error)"
+            " VALUES ('clickhouse', 0, 1, 0, '', '', '{}', 'poison')"
+        )
+        await add_cursors(house.postgres, "kafka")
+        await move_cursor(house.postgres, "kafka", 0, BEGINNING, Place.of(log[-2].id))
+        postgres, clickhouse, in_kafka = (await with_both.get(OPERATIONS, bearer=admin())).json["sinks"]
+        only = (await with_kafka.get(OPERATIONS, bearer=admin())).json["sinks"]
+
+    assert (postgres["sink"], postgres["state"], postgres["dead_letters"]) == ("postgres", "", 0)
+    assert (clickhouse["sink"], clickhouse["state"]) == ("clickhouse", "unreachable")
+    assert (clickhouse["events"], clickhouse["dead_letters"]) == (len(log), 1)
+    assert clickhouse["seconds"] > 0
+    assert (in_kafka["sink"], in_kafka["state"], in_kafka["events"], in_kafka["dead_letters"]) == (
+        "kafka", "silent", 1, 0,
+    )  # fmt: skip
+    assert [sink["sink"] for sink in only] == ["postgres", "kafka"]
 
 
 async def test_given_an_installation_when_its_sync_is_asked_for_then_it_is_as_the_tables_say(

@@ -65,7 +65,7 @@ async def test_given_kafka_when_asked_then_its_health_and_its_lag_are_told_to_ad
         assert (found["enabled"], found["reachable"]) == (True, False)
         assert found["bootstrap_servers"] == SERVERS.split(",")
         assert found["topics"] == ["cc_user_actions", "cc_rewards", "buy_package", "cc_dead_letters"]
-        assert (found["lag_events"], found["cursor"], found["state"]) == (len(log), None, "starting")
+        assert (found["lag_events"], found["cursor"], found["state"]) == (len(log), None, "silent")
         metrics = (await client.get("/metrics")).body.decode()
         assert f'sync_lag_events{{sink="kafka"}} {len(log)}.0' in metrics
         assert 'sync_lag_seconds{sink="kafka"}' in metrics

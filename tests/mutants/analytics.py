@@ -4,6 +4,9 @@ from tests.mutants.mutation import Mutation
 
 _ANALYTICS = "engine/croupier/analytics"
 _RECORD = ("tests/commands/test_actions_record.py",)
+_EXPORT = "sync/croupier_sync/export"
+_TOPICS = ("tests/export/test_sink_topics.py",)
+_FAILURES = ("tests/export/test_sink_failures.py",)
 _QUESTIONS = ("tests/analytics/test_questions.py",)
 
 MUTATIONS = (
@@ -69,5 +72,75 @@ MUTATIONS = (
         "weights",
         _QUESTIONS,
         "the_model_counts_and_expects",
+    ),
+    Mutation(
+        "generation-ignored-at-the-start",
+        "a broker that came back empty, and was filled again, keeps events from ClickHouse for ever",
+        f"{_EXPORT}/reading.py",
+        """ or any(
+            row["generation"] != published.generation for row in rows
+        ):""",
+        ":",
+        _TOPICS,
+        "when_it_begins",
+    ),
+    Mutation(
+        "generation-ignored-while-reading",
+        "the same, while the sink reads on",
+        f"{_EXPORT}/reading.py",
+        "if published.generation != self._generation:",
+        "if published.generation < self._generation:",
+        _TOPICS,
+        "while_it_reads",
+    ),
+    Mutation(
+        "batch-recorded-after-the-insert",
+        "an insert whose answer was lost, and the one after it, are both counted",
+        f"{_EXPORT}/carrying.py",
+        """        self._taken.complete_up_to(partition, after)
+        if batch is not None:
+            await self._writer.write(connection, batch, rows)
+""",
+        """            if batch is not None:
+                await self._writer.write(connection, batch, rows)
+        self._taken.complete_up_to(partition, after)
+""",
+        _TOPICS,
+        "after_the_next_attempt_has_begun",
+    ),
+    Mutation(
+        "batch-of-messages-recorded-after-the-insert",
+        "the same with events that came through Kafka",
+        f"{_EXPORT}/reading.py",
+        """        self._offsets.update(offsets)
+        if batch is not None:
+            await self._writer.write(connection, batch, rows)
+""",
+        """            if batch is not None:
+                await self._writer.write(connection, batch, rows)
+        self._offsets.update(offsets)
+""",
+        _TOPICS,
+        "after_the_next_attempt_has_begun",
+    ),
+    Mutation(
+        "dead-letters-replayed-without-a-lock",
+        "two who replay at the same time both say that they did it, and one of them may insert a row of its own",
+        f"{_EXPORT}/dead_letters.py",
+        " WHERE id = $1 FOR UPDATE",
+        " WHERE id = $1",
+        _FAILURES,
+        "refuses",
+    ),
+    Mutation(
+        "complete-before-the-ends-are-reached",
+        "events that are still to be read in Kafka pass for taken, and never come to ClickHouse",
+        f"{_EXPORT}/reading.py",
+        """        if any(self._offsets.get(place, 0) < end.offset for place, end in goal.ends.items()):
+            return
+""",
+        "",
+        _TOPICS,
+        "nothing_counts_as_complete",
     ),
 )

@@ -22,7 +22,7 @@ from croupier.command import SYSTEM_ROLE, Caller
 from croupier.engine import Engine
 from croupier.fairness.seeds import MasterKeys
 from croupier.query import Sources
-from croupier.settings import Settings, SettingsError
+from croupier.settings import Settings
 from croupier_cli.report.lags import sink_lags
 from croupier_cli.servers import redis
 from croupier_schemas.admin import SinkLag
@@ -97,10 +97,7 @@ QUESTIONS: Final = 7
 @contextlib.asynccontextmanager
 async def _sources(settings: Settings) -> AsyncIterator[Sources]:
     """Connections to the casino's servers."""
-    try:
-        clickhouse = ClickHouse.of_url(settings.clickhouse_url)
-    except ValueError as error:
-        raise SettingsError(f"CLICKHOUSE_URL {error}") from None
+    clickhouse = ClickHouse.of_url(settings.clickhouse_url)
     async with redis(settings.redis_url) as transport:
         async with asyncio.timeout(_POSTGRES_TIMEOUT_S):
             pool = await asyncpg.create_pool(settings.database_url, min_size=1, max_size=2)

@@ -23,7 +23,7 @@ async def kafka_health(sources: Sources, _caller: Caller, _params: NoParams) -> 
         lag_seconds=progress.lag_seconds if enabled else 0.0,
         cursor=progress.cursor,
         dead_letters=progress.dead_letters,
-        state=progress.state if enabled else "off",
+        state=progress.said if enabled else "off",
         detail=progress.detail if enabled else "",
         as_of=progress.as_of,
     )

@@ -6,7 +6,7 @@ from croupier.clickhouse import ClickHouseError
 from croupier.command import Caller
 from croupier.postgres import asking_postgres
 from croupier.query import NoParams, Query, Sources
-from croupier.sinks import SILENCE_MAX_S, sink_progress
+from croupier.sinks import sink_progress
 from croupier_schemas.sinks import OlapHealth
 
 TABLES: Final = ("game_events", "purchases", "purchases_daily_agg", "games_daily_agg", "players_daily")
@@ -19,7 +19,6 @@ async def olap_health(sources: Sources, _caller: Caller, _params: NoParams) -> O
     enabled = sources.engine.settings.clickhouse_on
     with asking_postgres():
         (progress,) = await sink_progress(sources.pool, ["clickhouse"])
-    silent = progress.silent_s is None or progress.silent_s > SILENCE_MAX_S
     return OlapHealth(
         enabled=enabled,
         database=sources.clickhouse.address.database if sources.clickhouse else "",
@@ -29,7 +28,7 @@ async def olap_health(sources: Sources, _caller: Caller, _params: NoParams) -> O
         lag_seconds=progress.lag_seconds if enabled else 0.0,
         cursor=progress.cursor,
         dead_letters=progress.dead_letters,
-        state="off" if not enabled else "silent" if silent else progress.state,
+        state=progress.said if enabled else "off",
         detail=progress.detail if enabled else "",
         as_of=progress.as_of,
     )

@@ -16,13 +16,14 @@ from croupier.command import Caller
 from croupier.query import NoParams, Query, Sources
 from croupier_http import metrics
 from croupier_http.checks import ESSENTIAL, readiness
+from croupier_http.console.sinks import sinks_now
 from croupier_schemas.admin import (
     BlockCounts,
     CommandCounts,
     OperationCounts,
     OperationsReply,
     RedisState,
-    SinkLag,
+    SinkNow,
     SocketCounts,
 )
 
@@ -55,7 +56,7 @@ class Counted:
 
 async def operations(sources: Sources, _caller: Caller, _params: NoParams) -> OperationsReply:
     """What the servers count and measure."""
-    checks = await readiness(sources)
+    checks, others = await asyncio.gather(readiness(sources), sinks_now(sources))
     failed = {name for name, outcome in checks.items() if outcome != "ok"}
     # With many workers there is much to add up: in a thread, so that players do not wait for it.
     counted, room = await asyncio.to_thread(lambda: Counted(metrics.families())), sources.engine.room
@@ -77,7 +78,7 @@ async def operations(sources: Sources, _caller: Caller, _params: NoParams) -> Op
             memory_percent=measured.memory_percent,
         ),
         outbox_length=measured.outbox,
-        sinks=[SinkLag("postgres", measured.behind, measured.behind_s)] if sources.postgres else [],
+        sinks=[SinkNow("postgres", measured.behind, measured.behind_s), *others] if sources.postgres else [],
         bounds_s=bounds_s,
         operations=_operations(counted, bounds_s),
         commands=_commands(counted),

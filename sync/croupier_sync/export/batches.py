@@ -15,7 +15,7 @@ import msgspec
 from croupier_schemas.events import EventId
 from croupier_sync.errors import Superseded
 
-_PUT = "INSERT INTO clickhouse_batches (events) VALUES ($1) RETURNING id"
+_PUT = "INSERT INTO clickhouse_batches (events, partition, epoch, seq) VALUES ($1, $2, $3, $4) RETURNING id"
 _PENDING = "SELECT id, events FROM clickhouse_batches ORDER BY id"
 _DELETE = "DELETE FROM clickhouse_batches WHERE id = $1 RETURNING true"
 _CHANGED = """
@@ -37,9 +37,13 @@ class Batch(NamedTuple):
 
 
 async def put(connection: asyncpg.Connection, events: Sequence[EventId]) -> Batch:
-    """Write a batch that is to be inserted. Call it in the transaction that takes the events."""
+    """Write a batch that is to be inserted, of one event at least. Call it in the transaction that takes the events.
+
+    Events beyond which the cursor moves in that transaction are of one partition.
+    """
     encoded = _encode([(event.partition, event.epoch, event.seq) for event in events])
-    number: int = await connection.fetchval(_PUT, encoded)
+    first = min(events)
+    number: int = await connection.fetchval(_PUT, encoded, first.partition, first.epoch, first.seq)
     return Batch(number, list(events), _token(number, encoded))
 
 

@@ -1,8 +1,8 @@
 """The sink ClickHouse: every event of the log once, through Kafka where that is on, else straight from the log."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import asyncpg
@@ -12,7 +12,7 @@ from croupier.settings import Settings
 from croupier_sync.errors import MigrationError
 from croupier_sync.export.carrying import BATCH_MAX, Carrier
 from croupier_sync.export.clickhouse_tables import check
-from croupier_sync.export.counting import Counting
+from croupier_sync.export.counting import count_on
 from croupier_sync.export.cursors import read_cursors
 from croupier_sync.export.failures import DeadLetters
 from croupier_sync.export.messages import Renderer
@@ -21,6 +21,7 @@ from croupier_sync.export.turns import Status, Unavailable
 from croupier_sync.export.writer import Writer
 from croupier_sync.installation import read_installation
 from croupier_sync.pause import pause
+from croupier_sync.postgres import connect, disconnect
 
 _IDLE_PAUSE_S: Final = 0.1
 _STATEMENT_TIMEOUT_S: Final = 30.0
@@ -85,10 +86,23 @@ class ClickHouseSink:
                         await pause(stop, _IDLE_PAUSE_S)
 
             self.status.change("following")
-            counting = Counting(clickhouse)
+            counting = await open_.enter_async_context(self._counting())
             while not stop.is_set():
                 await step()
-                await counting.count_if_due(connection)
+                if counting.done():
+                    await counting
+
+    @asynccontextmanager
+    async def _counting(self) -> AsyncIterator[asyncio.Task[None]]:
+        """Count days meanwhile, however long it takes, over another connection. The task raises asyncpg's errors."""
+        connection = await connect(self._settings.database_url)
+        counting = asyncio.create_task(count_on(connection, self._clickhouse))
+        try:
+            yield counting
+        finally:
+            counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
+            await disconnect(connection)
 
 
 async def belong_together(connection: asyncpg.Connection, clickhouse: ClickHouse) -> None:

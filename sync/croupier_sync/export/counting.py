@@ -1,5 +1,6 @@
 """What is counted per day: anew for every day of which events came, from rows that are there once."""
 
+import asyncio
 import datetime
 import time
 from typing import Final
@@ -50,36 +51,33 @@ _COUNTS: Final = (
 )
 
 
-class Counting:
-    """Counts days again, now and then."""
+async def count_on(connection: asyncpg.Connection, clickhouse: ClickHouse) -> None:
+    """Count the days that got events, again and again, beside the inserts. Ends only by being cancelled.
 
-    def __init__(self, clickhouse: ClickHouse) -> None:
-        self._clickhouse = clickhouse
-        self._next_s = 0.0
-
-    async def count_if_due(self, connection: asyncpg.Connection) -> None:
-        """Count the days that got events, unless that was done a moment ago. What fails is tried again later."""
+    A day that cannot be counted is tried again later, and holds up no other one. Raises asyncpg's errors.
+    """
+    while True:
         begun_s = time.monotonic()
-        if begun_s < self._next_s:
-            return
-        try:
-            await count(connection, self._clickhouse)
-        except ClickHouseError as error:
-            log.warning("days cannot be counted", error=str(error))
-            self._next_s = begun_s + RETRY_S
-            return
+        complete = await count(connection, clickhouse)
         took_s = time.monotonic() - begun_s
-        self._next_s = begun_s + max(COUNT_EVERY_S, PAUSE_PER_DURATION * took_s)
+        await asyncio.sleep(max(COUNT_EVERY_S, PAUSE_PER_DURATION * took_s) if complete else RETRY_S)
 
 
-async def count(connection: asyncpg.Connection, clickhouse: ClickHouse) -> None:
-    """Count every day anew that got events since it was counted last. Raises Away and Refused.
+async def count(connection: asyncpg.Connection, clickhouse: ClickHouse) -> bool:
+    """Count every day anew that got events since it was counted last. False where one of them could not be.
 
     A count that fails half-way, or comes late, harms nothing: the rows of a later one have a higher version.
     """
+    complete = True
     for row in await connection.fetch(_DAYS):
-        await count_day(clickhouse, row["day"], row["version"])
-        await connection.execute(_DONE, row["day"], row["batch"])
+        try:
+            await count_day(clickhouse, row["day"], row["version"])
+        except ClickHouseError as error:
+            log.warning("a day cannot be counted", day=str(row["day"]), error=str(error))
+            complete = False
+        else:
+            await connection.execute(_DONE, row["day"], row["batch"])
+    return complete
 
 
 async def count_day(clickhouse: ClickHouse, day: datetime.date, version: int) -> None:

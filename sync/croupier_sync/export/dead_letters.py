@@ -121,13 +121,13 @@ async def _replay(
 async def _row(
     connection: asyncpg.Connection, renderer: Renderer, letter: ExportLetter, value: bytes | None
 ) -> Row:
-    """The row of a letter. Raises NotARow."""
-    if letter.event is not None:
-        events = await read_events(connection, [letter.event])
-        await renderer.prepare(connection, events)
-        for message in renderer.render(events):
-            return row_of(message.value)
-    return row_of(value or b"")
+    """The row of a letter, made from the log. Raises NotARow, also where the log has no such event."""
+    event = letter.event or row_of(value or b"").id
+    events = await read_events(connection, [event])
+    await renderer.prepare(connection, events)
+    for message in renderer.render(events):
+        return row_of(message.value)
+    raise NotARow(f"the log has no event {event}")
 
 
 async def _is_there(clickhouse: ClickHouse, row: Row) -> bool:

@@ -64,7 +64,10 @@ class DeadLetters:
 
 def _record(failure: Failure) -> tuple[object, ...]:
     event, origin, message = failure.event, failure.origin, failure.message
-    headers = {name: value.decode(errors="replace").replace("\0", "") for name, value in message.headers}
+    headers = {
+        name.replace("\0", "\\0"): value.decode(errors="replace").replace("\0", "\\0")
+        for name, value in message.headers
+    }
     return (
         *((event.partition, event.epoch, event.seq) if event else (None, None, None)),
         *(origin or (None, None, None)),

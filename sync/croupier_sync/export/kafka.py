@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.helpers import create_ssl_context
 from aiokafka.partitioner import murmur2
 
 from croupier.settings import Settings
@@ -111,7 +112,7 @@ class Producer:
         self._producer = await self._start_producer()
         for topic in topics(self._settings):
             self._partitions[topic] = len(await self._producer.partitions_for(topic))
-        self._consumer = AIOKafkaConsumer(enable_auto_commit=False, **_address(self._settings))
+        self._consumer = AIOKafkaConsumer(enable_auto_commit=False, **address_of(self._settings))
         await self._consumer.start()
 
     async def _start_producer(self) -> Any:
@@ -122,14 +123,14 @@ class Producer:
                 enable_idempotence=idempotent,
                 max_batch_size=_BATCH_BYTES,
                 max_request_size=2 * _BATCH_BYTES,
-                **_address(self._settings),
+                **address_of(self._settings),
             )
             try:
                 await producer.start()
             except BaseException as error:
                 await _abandon(producer)
                 if idempotent and refuses_idempotence(error):
-                    log.debug("the broker has no idempotent producer", error=repr(error))
+                    _say_plain(repr(error))
                     continue
                 raise
             return producer
@@ -171,7 +172,7 @@ def topics(settings: Settings) -> Sequence[str]:
 
 async def make_topics(settings: Settings) -> None:
     """Make the topics that are missing. Raises Unavailable, and what Kafka's client raises."""
-    admin = AIOKafkaAdminClient(**_address(settings))
+    admin = AIOKafkaAdminClient(**address_of(settings))
     try:
         await admin.start()
         missing = set(topics(settings)) - set(await admin.list_topics())
@@ -205,12 +206,28 @@ def refuses_idempotence(error: BaseException) -> bool:
     return isinstance(error, KafkaError) and not isinstance(error, KafkaConnectionError)
 
 
-def _address(settings: Settings) -> Mapping[str, Any]:
-    return {
+@cache
+def _say_plain(why: str) -> None:
+    """Say once why there is no idempotent producer: it may be a permission that the user has not."""
+    log.info("the broker gives no idempotent producer: a plain one is used", why=why)
+
+
+def address_of(settings: Settings) -> Mapping[str, Any]:
+    """What every client of Kafka is made with: brokers, TLS, login. Raises OSError where certificates are missing."""
+    protocol = settings.kafka_security_protocol
+    address: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
         "client_id": "croupier-export",
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        "security_protocol": protocol,
     }
+    if protocol in ("SSL", "SASL_SSL"):
+        address["ssl_context"] = create_ssl_context(cafile=settings.kafka_ssl_cafile or None)
+    if protocol.startswith("SASL_"):
+        address["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        address["sasl_plain_username"] = settings.kafka_sasl_username
+        address["sasl_plain_password"] = settings.kafka_sasl_password
+    return address
 
 
 @contextmanager

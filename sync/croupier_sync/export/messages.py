@@ -17,6 +17,7 @@ from croupier_schemas.events import Event
 from croupier_schemas.messages import BOUGHT, SCHEMA_VERSION, EventMessage, Round, ShopBought, topic_of
 from croupier_schemas.rewards import RewardsDistributeReply
 from croupier_sync.export.rounds import ROUNDS
+from croupier_sync.installation import read_installation
 
 log = structlog.get_logger(__name__)
 
@@ -49,18 +50,27 @@ class Renderer:
     def __init__(self, purchases_topic: str) -> None:
         self._purchases_topic = purchases_topic
         self._shown = Shown(Scripts())
+        self._installation = b""
         self._economies: dict[bytes, CompiledEconomy] = {}
         self._incomplete: list[tuple[Event, str]] = []
 
     async def prepare(self, connection: asyncpg.Connection, events: Sequence[Event]) -> None:
-        """Have the economies at hand that the events were made under, as far as Postgres has them."""
+        """Have the economies at hand that the events were made under, as far as Postgres has them.
+
+        Also which installation the events are of, which their messages say.
+        """
+        if not self._installation:
+            self._installation = (await read_installation(connection)).id.encode()
         wanted = {event.header.economy: event.id.partition for event in events if event.header.economy}
         for version, partition in wanted.items():
-            if version not in self._economies:
-                key = keys.economy(partition, version.hex())
-                canonical = await connection.fetchval(_ECONOMY, partition, key)
-                if canonical is not None:
-                    self.learn(version, canonical)
+            if (known := self._economies.pop(version, None)) is not None:
+                self._economies[version] = known  # in the order in which they were last wanted
+                continue
+            canonical = await connection.fetchval(_ECONOMY, partition, keys.economy(partition, version.hex()))
+            if canonical is not None:
+                self.learn(version, canonical)
+        while len(self._economies) > max(_ECONOMIES_MAX, len(wanted)):
+            self._economies.pop(next(iter(self._economies)))
 
     def render(self, events: Sequence[Event]) -> list[Message]:
         """The messages of these events, which must be prepared, in their order. In any thread, but one at a time."""
@@ -94,7 +104,7 @@ class Renderer:
             topic_of(header.type, self._purchases_topic),
             str(header.uid).encode(),
             value,
-            _headers(event),
+            [*_headers(event), ("installation", self._installation)],
             max(event.ts_ms, 0),
         )
 
@@ -118,8 +128,6 @@ class Renderer:
         except EconomyError as error:
             log.error("economy cannot be read", version=version.hex(), error=str(error))
             return
-        if len(self._economies) >= _ECONOMIES_MAX:
-            self._economies.pop(next(iter(self._economies)))
         self._economies[version] = compiled
 
 

@@ -9,7 +9,7 @@ moves the cursor. A reader that must have every event therefore
 - is complete up to `places` as soon as it has come to `ends`, both of one reading;
 - begins anew where the generation is another one, or an offset of its own is not there any more: it reads the ends of
   the topics, then the last event that Postgres has, takes from Postgres what it lacks up to that event, and goes on
-  in the topics from those ends. Whatever comes after them that it has taken already was sent again.
+  in the topics from those ends, or from an offset before. Whatever it has taken already and meets there was sent again.
 """
 
 from collections.abc import Mapping

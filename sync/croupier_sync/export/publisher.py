@@ -21,7 +21,7 @@ from croupier_sync.export.published import (
     record_lost,
     record_published,
 )
-from croupier_sync.export.turns import Status
+from croupier_sync.export.turns import Status, Unavailable
 from croupier_sync.pause import pause
 from croupier_sync.work import beside
 
@@ -29,6 +29,11 @@ log = structlog.get_logger(__name__)
 
 BATCH_MAX: Final = 2_000
 """Events that are read, rendered and sent at a time; as many more are held while they are sent."""
+
+_BATCH_MIN: Final = 16
+_GROWTH_STEPS: Final = 16
+"""Each batch that is acknowledged lets the next be larger by so small a part of the largest: one that is too large, and
+fails, costs the time of many that come through."""
 
 _POLL_S: Final = 0.05
 _LOOK_S: Final = 2.0
@@ -50,6 +55,7 @@ class Publisher:
         self.status = Status("kafka")
         self._settings = settings
         self._batch_max = batch_max
+        self._batch = batch_max
         self._renderer = Renderer(settings.kafka_purchases_topic)
 
     async def follow(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
@@ -62,12 +68,19 @@ class Publisher:
 
     async def read(self, connection: asyncpg.Connection, partition: int, place: Place) -> _Batch | None:
         """The next batch after a place; None where there is nothing."""
-        events = await read_after(connection, partition, place, self._batch_max)
+        events = await read_after(connection, partition, place, self._batch)
         if not events:
             return None
         await self._renderer.prepare(connection, events)
         messages = await beside(self._renderer.render, events)
         return _Batch(partition, place, Place.of(events[-1].id), messages)
+
+    def was_sent(self, acknowledged: bool) -> None:
+        """Have batches half as large after one that failed: a link may be too slow for it within the time it has."""
+        if acknowledged:
+            self._batch = min(self._batch_max, self._batch + self._batch_max // _GROWTH_STEPS + 1)
+        else:
+            self._batch = min(self._batch_max, max(_BATCH_MIN, self._batch // 2))
 
 
 class _Following:
@@ -97,7 +110,7 @@ class _Following:
         batch = await self._read(partition, self._published.places[partition])
         found = batch is not None
         while batch is not None:
-            sending = asyncio.create_task(self._producer.send(batch.messages))
+            sending = asyncio.create_task(self._send(batch))
             try:
                 # Meanwhile the next one is read and rendered; where this one fails, it is thrown away.
                 following = None if stop.is_set() else await self._read(partition, batch.after)
@@ -109,6 +122,15 @@ class _Following:
             self._publisher.status.change("following")
             batch = following
         return found
+
+    async def _send(self, batch: _Batch) -> dict[TopicPartition, Written]:
+        try:
+            written = await self._producer.send(batch.messages)
+        except Unavailable:
+            self._publisher.was_sent(acknowledged=False)
+            raise
+        self._publisher.was_sent(acknowledged=True)
+        return written
 
     async def _read(self, partition: int, place: Place) -> _Batch | None:
         return await self._publisher.read(self._connection, partition, place)
@@ -138,8 +160,9 @@ class _Following:
         self._looked_s = time.monotonic()
         known = self._published.ends
         ends = await self._producer.ends(known)
-        # Tansu says of a topic partition that it ends with the first message of its last batch.
-        if lost := sorted(place for place, end in ends.items() if end <= known[place].batch_offset):
+        # Tansu says of a topic partition that it ends with the first message of its last batch. One that is gone, since
+        # its topic was made again with fewer, has no end.
+        if lost := sorted(place for place, end in known.items() if ends.get(place, 0) <= end.batch_offset):
             log.warning("published messages are gone: a new generation begins", places=lost)
             await record_lost(self._connection, self._published)
             self._published = await read_published(self._connection)

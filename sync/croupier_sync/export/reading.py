@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, Self
 
 import asyncpg
@@ -23,21 +24,25 @@ from croupier_sync.export.batches import Batch, put
 from croupier_sync.export.carrying import BATCH_MAX, GATHER_S, Carrier
 from croupier_sync.export.cursors import BEGINNING, Place, move_cursor
 from croupier_sync.export.failures import DeadLetters, Failure, Origin
-from croupier_sync.export.kafka import make_topics
+from croupier_sync.export.kafka import address_of, make_topics
+from croupier_sync.export.log import read_ends
 from croupier_sync.export.messages import Message
 from croupier_sync.export.published import Published, TopicPartition, read_published
 from croupier_sync.export.rows import NotARow, Row, row_of
 from croupier_sync.export.taken import Taken
 from croupier_sync.export.turns import Unavailable
 from croupier_sync.export.writer import Writer
+from croupier_sync.installation import read_installation
+from croupier_sync.pause import pause
 from croupier_sync.work import beside
 
 log = structlog.get_logger(__name__)
 
 _POLL_MS: Final = 100
-_REQUEST_TIMEOUT_MS: Final = 5_000
 _ANSWER_TIMEOUT_S: Final = 15.0
 _FETCH_BYTES: Final = 4 * 2**20
+_SILENCE_S: Final = 2.0
+"""Without a message; then the broker is asked whether it is there at all."""
 
 _READ = "SELECT topic, topic_partition, generation, next_offset FROM clickhouse_offsets"
 _FORGET = "DELETE FROM clickhouse_offsets"
@@ -52,16 +57,36 @@ RETURNING true
 
 
 class Lost(Exception):
-    """The topics are not those any more that the offsets are of."""
+    """The topics are not those any more that the offsets are of. `offsets`: where they may be read on all the same."""
+
+    def __init__(self, why: str, offsets: Mapping[TopicPartition, int]) -> None:
+        super().__init__(why)
+        self.offsets = offsets
 
 
 class Read(NamedTuple):
-    """A message that was read: its row, or why it has none. `event` is None where it does not tell."""
+    """A message that was read: its row, or why it has none. `event` is None where it does not tell one of this log."""
 
     offset: int
     event: EventId | None
     row: Row | None
     failure: Failure | None
+
+
+class _Log(NamedTuple):
+    """What is known of the log that messages must be of: the installation, and the last event of each partition."""
+
+    installation: bytes
+    ends: Mapping[int, Place]
+
+    def disowns(self, event: EventId | None, headers: Mapping[str, bytes]) -> str:
+        """Why a message is not of this log; empty where nothing speaks against it."""
+        named = headers.get("installation", self.installation)
+        if named != self.installation:
+            return f"the message is of installation {named.decode(errors='replace')}"
+        if event is not None and Place.of(event) > self.ends.get(event.partition, BEGINNING):
+            return f"the log has no event {event} yet"
+        return ""
 
 
 class Topics:
@@ -70,19 +95,19 @@ class Topics:
     def __init__(self, consumer: Any, places: Sequence[TopicPartition]) -> None:
         self._consumer = consumer
         self.places = places
+        self._heard_s = time.monotonic()
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
         """Connect, and make the topics that are missing. Raises Unavailable."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
-            client_id="croupier-clickhouse",
-            request_timeout_ms=_REQUEST_TIMEOUT_MS,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-        )
+        consumer: Any = None
         try:
+            consumer = AIOKafkaConsumer(
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                max_partition_fetch_bytes=_FETCH_BYTES,
+                **address_of(settings),
+            )
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 # A broker that came back empty may lack the topics for which nothing is to be published now.
                 await make_topics(settings)
@@ -98,7 +123,8 @@ class Topics:
                 raise Unavailable(f"Kafka has no topic {min(missing)} yet")
             consumer.assign([KafkaPlace(*place) for place in places])
         except BaseException as error:
-            await consumer.stop()
+            if consumer is not None:
+                await consumer.stop()
             if isinstance(error, KafkaError | OSError):
                 raise Unavailable(f"Kafka: {error!r}") from error
             raise
@@ -123,9 +149,13 @@ class Topics:
         try:
             found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=messages_max)
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
-            raise Lost(repr(error)) from error
+            raise Lost(repr(error), {}) from error
         except (KafkaError, OSError) as error:
             raise Unavailable(f"Kafka: {error!r}") from error
+        if found or time.monotonic() - self._heard_s > _SILENCE_S:
+            if not found:
+                await self.ends()  # of a broker that is away `getmany` only says that nothing came
+            self._heard_s = time.monotonic()
         return {(place.topic, place.partition): messages for place, messages in found.items()}
 
     async def close(self) -> None:
@@ -150,6 +180,7 @@ class Reader:
         self._letters = letters
         self._taken = taken
         self._batch_max = batch_max
+        self._installation = b""
         self._generation = -1
         self._offsets: dict[TopicPartition, int] = {}
         self._waiting: dict[TopicPartition, deque[Read]] = {}
@@ -158,13 +189,14 @@ class Reader:
 
     async def begin(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
         """Go on at the offsets that Postgres has, or anew where they are of other topics. Raises as `read` does."""
+        self._installation = (await read_installation(connection)).id.encode()
         rows = await connection.fetch(_READ)
         published = await read_published(connection)
         self._offsets = {(row["topic"], row["topic_partition"]): row["next_offset"] for row in rows}
         if set(self._offsets) != set(self._topics.places) or any(
             row["generation"] != published.generation for row in rows
         ):
-            await self._begin_anew(connection, stop)
+            await self._begin_anew(connection, stop, self._offsets)
             return
         self._read_on(published.generation)
 
@@ -173,29 +205,34 @@ class Reader:
         try:
             room = self._batch_max - sum(map(len, self._waiting.values()))
             if room > 0:
-                for place, messages in (await self._topics.read(room)).items():
-                    self._waiting[place].extend(await beside(_read, messages))
+                found = await self._topics.read(room)
+                # Read after the messages: an event is in the log before it is in Kafka.
+                ours = _Log(self._installation, await read_ends(connection) if found else {})
+                for place, messages in found.items():
+                    self._waiting[place].extend(await beside(partial(_read, of=ours), messages))
             published = await read_published(connection)
             if published.generation != self._generation:
-                raise Lost(f"generation {published.generation} of the topics has begun")
+                raise Lost(f"generation {published.generation} of the topics has begun", self._offsets)
         except Lost as lost:
             log.warning(
                 "the topics have lost messages: ClickHouse takes from Postgres what it lacks", why=str(lost)
             )
-            await self._begin_anew(connection, stop)
+            await self._begin_anew(connection, stop, lost.offsets)
             return
         if room <= 0 or time.monotonic() >= self._next_s:
-            await self._take(connection, published)
+            taken = await self._take(connection, published)
+            if room <= 0 and not taken:  # all wait for the publisher to say that it has sent them
+                await pause(stop, _POLL_MS / 1000)
         await self._note_complete(connection, published)
 
-    async def _take(self, connection: asyncpg.Connection, published: Published) -> None:
-        """Take what waits, as far as it is published: it stands in the topics as Postgres says."""
+    async def _take(self, connection: asyncpg.Connection, published: Published) -> bool:
+        """Take what waits, as far as it is published: it stands in the topics as Postgres says. False: nothing."""
         reads: list[tuple[TopicPartition, Read]] = []
         for place, waiting in self._waiting.items():
             while waiting and _is_published(waiting[0], published):
                 reads.append((place, waiting.popleft()))
         if not reads:
-            return
+            return False
         self._next_s = time.monotonic() + GATHER_S
         rows, failures = self._lacking(read for _, read in reads)
         await self._letters.publish(failures)
@@ -210,6 +247,7 @@ class Reader:
         self._offsets.update(offsets)
         if batch is not None:
             await self._writer.write(connection, batch, rows)
+        return True
 
     def _lacking(self, reads: Iterable[Read]) -> tuple[list[Row], list[Failure]]:
         """Of these messages the rows that are to be inserted, and those that cannot be; from now on they are taken."""
@@ -244,18 +282,24 @@ class Reader:
                 await move_cursor(connection, "clickhouse", partition, before, place)
                 self._taken.complete_up_to(partition, place)
 
-    async def _begin_anew(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
-        """Take from the log what ClickHouse lacks, and go on where the topics ended before that."""
+    async def _begin_anew(
+        self, connection: asyncpg.Connection, stop: asyncio.Event, offsets: Mapping[TopicPartition, int]
+    ) -> None:
+        """Take from the log what ClickHouse lacks, and go on in the topics: from `offsets`, so that messages which are
+        none of events are found there; from where the topics ended before that, where they end before the offset, or
+        where none is given.
+        """
         self._waiting, self._goal = {}, None
         published = await read_published(connection)
         ends = await self._topics.ends()
         if not await self._carrier.catch_up(connection, stop):
             return
+        begin = {place: min(end, offsets.get(place, end)) for place, end in ends.items()}
         async with connection.transaction():
             await connection.execute(_FORGET)
-            rows = [(*place, published.generation, end) for place, end in ends.items()]
+            rows = [(*place, published.generation, offset) for place, offset in begin.items()]
             await connection.executemany(_SET, rows)
-        self._offsets = ends
+        self._offsets = begin
         self._read_on(published.generation)
 
     def _read_on(self, generation: int) -> None:
@@ -264,20 +308,27 @@ class Reader:
         self._topics.seek(self._offsets)
 
 
-def _read(messages: Sequence[Any]) -> list[Read]:
-    return [_read_one(message) for message in messages]
+def _read(messages: Sequence[Any], of: _Log) -> list[Read]:
+    return [_read_one(message, of) for message in messages]
 
 
-def _read_one(message: Any) -> Read:
+def _read_one(message: Any, of: _Log) -> Read:
+    value = message.value or b""
+    headers = [(name, content or b"") for name, content in message.headers]
+    row: Row | None = None
+    error = ""
     try:
-        row = row_of(message.value or b"")
-        return Read(message.offset, row.id, row, None)
-    except NotARow as error:
-        headers = list(message.headers)
-        event = _event_of(headers)
-        copy = Message(message.topic, message.key or b"", message.value or b"", headers, message.timestamp)
-        origin = Origin(message.topic, message.partition, message.offset)
-        return Read(message.offset, event, None, Failure(event, origin, copy, str(error)))
+        row = row_of(value)
+    except NotARow as why:
+        error = str(why)
+    event = row.id if row is not None else _event_of(headers)
+    if stranger := of.disowns(event, dict(headers)):
+        event, row, error = None, None, stranger
+    if row is not None:
+        return Read(message.offset, event, row, None)
+    copy = Message(message.topic, message.key or b"", value, headers, message.timestamp)
+    origin = Origin(message.topic, message.partition, message.offset)
+    return Read(message.offset, event, None, Failure(event, origin, copy, error))
 
 
 def _event_of(headers: Sequence[tuple[str, bytes]]) -> EventId | None:

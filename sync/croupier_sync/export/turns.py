@@ -10,7 +10,7 @@ import structlog
 from croupier.postgres import is_away
 from croupier_sync.errors import Superseded
 from croupier_sync.export.cursors import SinkName, add_cursors
-from croupier_sync.limits import DEFAULT_LIMITS, LOCK_POLL_S, RETRY_PAUSE_MAX_S, RETRY_PAUSE_MIN_S, Limits
+from croupier_sync.limits import DEFAULT_LIMITS, LOCK_POLL_S, RETRY_PAUSE_MIN_S, Limits
 from croupier_sync.pause import Backoff, pause
 from croupier_sync.postgres import connect, disconnect, end_silent_owner, try_lock
 
@@ -70,7 +70,7 @@ class Turns:
         self._database_url = database_url
         self._limits = limits
         self._lock = LOCKS[sink.status.sink]
-        self._backoff = Backoff(RETRY_PAUSE_MIN_S, RETRY_PAUSE_MAX_S)
+        self._backoff = Backoff(RETRY_PAUSE_MIN_S, limits.export_pause_max_s)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve the sink until `stop` is set. Never raises but CancelledError."""

@@ -44,6 +44,7 @@ function showLag(tiles, samples) {
     const late = sink.seconds > 5 ? "warn" : "";
     tiles.show(`Lag of ${sink.sink}`, span(sink.seconds), "age of the oldest event not taken", late);
     tiles.show(`Events for ${sink.sink}`, amount(sink.events), "not taken yet");
+    if (sink.state) showExport(tiles, sink);
   }
   tiles.show("Outbox", amount(now.outbox_length), "entries in Redis, with those taken");
   if (!now.sinks.length) {
@@ -57,6 +58,14 @@ function showLag(tiles, samples) {
   const ages = { title: "Lag in time", points: points((sink) => sink.seconds), format: span, when };
   fill(byId("lag-events"), lineChart(events));
   fill(byId("lag-seconds"), lineChart(ages));
+}
+
+/** What Postgres has no need of: its partitions and dead letters have tables of their own. */
+function showExport(tiles, sink) {
+  const kind = sink.state === "following" ? "" : sink.state === "starting" ? "warn" : "bad";
+  tiles.show(`Export to ${sink.sink}`, sink.state, "by croupier export", kind);
+  const kept = sink.dead_letters ? "warn" : "";
+  tiles.show(`Dead letters of ${sink.sink}`, amount(sink.dead_letters), "croupier deadletters list", kept);
 }
 
 function showPartitions(reply) {
