@@ -18,6 +18,8 @@ MUTANTS_FLAGS ?=
 
 # What compares the documents with the code, and needs no server.
 DOCUMENT_TESTS := tests/docs/test_links.py tests/economy/test_docs.py tests/http/test_errors_page.py tests/fairness/test_document.py tests/fairness/test_document_games.py tests/cli/test_docs.py
+# The sources of the pages: what Python sees in them and, where there is a Chromium, what it says; no server either.
+PAGE_TESTS := tests/browser/test_sources.py
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -31,7 +33,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAI
 help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
 	@echo 'make test    run all tests, on real servers, in $(JOBS) processes; those of the pages need Chromium, which it installs as root'
-	@echo 'make check   check format, lint, types, imports and documents'
+	@echo 'make check   check format, lint, types, imports, documents and the sources of the pages'
 	@echo 'make bench   run the benchmarks; their figures are kept under .benchmarks/'
 	@echo 'make mutants plant one fault at a time in a copy of the code, and say which test catches it'
 	@echo 'make chaos   break running parts at random under load for SECONDS=$(SECONDS), then check everything; SEED= repeats'
@@ -58,7 +60,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q $(DOCUMENT_TESTS)
+	$(BIN)/python -m pytest -q $(DOCUMENT_TESTS) $(PAGE_TESTS)
 
 bench: install
 	$(BIN)/python -m pytest bench -n 0 -p no:randomly --benchmark-autosave $(PYTEST_FLAGS)

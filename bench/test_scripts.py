@@ -12,6 +12,7 @@ import pytest
 import croupier_lua
 from bench.harness import RawConnection
 from bench.recording import DEPTH, PLAYERS, Case, Floor, Recorded, Run, last_event_bytes, record
+from croupier.actions.record import RECORD
 from croupier.crash.bet import BET
 from croupier.crash.cashout import CASHOUT
 from croupier.crash.settle import SETTLE
@@ -24,6 +25,7 @@ from croupier.sessions.end import END
 from croupier.sessions.start import START
 from croupier.slot.spin import SPIN
 from croupier_cli.embedded import Valkey
+from croupier_schemas.actions import ActionsRecord
 from croupier_schemas.crash import CrashBet, CrashCashout, CrashSettle
 from croupier_schemas.fairness import FairnessRotate
 from croupier_schemas.gacha import GachaPull
@@ -73,6 +75,12 @@ CASES = (
     ),
     Case("session.start", START, exists, lambda _, _uid: SessionStart(game_type="slot")),
     Case("session.end", END, has_session, lambda session, _uid: SessionEnd(session_id=session.session_id)),
+    Case(
+        "actions.record",
+        RECORD,
+        exists,
+        lambda _, _uid: ActionsRecord(action_type="open_shop", action_data={"from": "lobby"}),
+    ),
     Case("fairness.rotate", ROTATE, exists, lambda _, _uid: FairnessRotate()),
     Case(
         "rewards.distribute",

@@ -28,11 +28,16 @@ ROUNDS = 10
 WATCHED = 50
 PUSHES = 500
 PULL = {"count": 1, "banner": "standard"}
+UNLIMITED = {
+    "CROUPIER_WS_FRAMES_PER_SECOND": "0",
+    "CROUPIER_WS_COMMANDS_PER_SECOND": "0",
+    "CROUPIER_WS_SOCKETS_PER_PLAYER": "0",
+}
 
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[Worker]:
-    with one_worker(tmp_path, CROUPIER_WS_FRAMES_PER_SECOND="0") as running:
+    with one_worker(tmp_path, **UNLIMITED) as running:
         yield running
 
 

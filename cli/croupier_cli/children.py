@@ -1,4 +1,4 @@
-"""The commands that `croupier up` runs as child processes: `croupier serve` and `croupier sync`."""
+"""The commands that `croupier up` runs as child processes: `croupier serve`, `croupier sync`, `croupier export`."""
 
 import os
 import signal
@@ -40,6 +40,10 @@ class Child:
     def exit_code(self) -> int | None:
         """None while it runs."""
         return self._process.poll()
+
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.exit_code is None
 
     def stop(self, hurried: Callable[[], bool] = lambda: False) -> None:
         """Ask it to finish what it has begun, and wait for that: until it takes too long, or is `hurried`."""

@@ -1,9 +1,10 @@
-"""The data directory of `croupier up`: what lies there beside the data of Valkey and Postgres.
+"""The data directory of `croupier up`: what lies there beside the data of the servers.
 
 lock           held while `croupier up`, or a part of it, runs
 secrets.env    made at the first start, mode 0600, and needed from then on: server seeds come from it
 servers.json   addresses of the embedded servers while they run, for the other commands
-valkey/  postgres/
+valkey/  postgres/  clickhouse/
+kafka/         its log only: it has its data in memory
 """
 
 import contextlib
@@ -21,6 +22,8 @@ from croupier_cli.errors import CannotRun
 
 VALKEY: Final = "valkey"
 POSTGRES: Final = "postgres"
+KAFKA: Final = "kafka"
+CLICKHOUSE: Final = "clickhouse"
 
 _SECRETS_FILE: Final = "secrets.env"
 _SERVERS_FILE: Final = "servers.json"
@@ -32,6 +35,8 @@ class Servers(msgspec.Struct, omit_defaults=True):
 
     redis_url: str = ""
     database_url: str = ""
+    kafka_bootstrap_servers: str = ""
+    clickhouse_url: str = ""
 
 
 def make_data_directory(directory: Path) -> None:
@@ -115,6 +120,8 @@ def find_servers(settings: Settings) -> Settings:
         settings,
         redis_url=settings.redis_url or servers.redis_url,
         database_url=settings.database_url or servers.database_url,
+        kafka_bootstrap_servers=settings.kafka_bootstrap_servers or servers.kafka_bootstrap_servers,
+        clickhouse_url=settings.clickhouse_url or servers.clickhouse_url,
     )
 
 

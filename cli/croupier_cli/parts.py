@@ -1,17 +1,27 @@
-"""`croupier serve`, `croupier sync`, `croupier migrate`: the parts of `croupier up`, each by itself."""
+"""`croupier serve`, `sync`, `export` and `migrate`: the parts of `croupier up`, each by itself."""
 
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from croupier.settings import Settings
+from croupier.settings import Settings, SettingsError
 from croupier_cli.economies import configured_economy
 from croupier_cli.output import JsonFlag, note, result, result_json
-from croupier_cli.servers import postgres, redis, require, require_redis_url, require_same_installation
+from croupier_cli.servers import (
+    clickhouse,
+    postgres,
+    redis,
+    require,
+    require_redis_url,
+    require_same_installation,
+)
 from croupier_http import logs, server
 from croupier_sync import main as sync_daemon
+from croupier_sync.export import clickhouse_tables
+from croupier_sync.export import main as export_daemon
 from croupier_sync.migrations import migrate as apply_migrations
 
 
@@ -40,21 +50,47 @@ def sync() -> None:
     require_redis_url(settings.redis_url)
     configured_economy(settings)
     logs.configure(settings.log_level)
-    uvloop.run(_sync(settings))
+    uvloop.run(_until_stopped(lambda stop: sync_daemon.run(settings, stop)))
 
 
-async def _sync(settings: Settings) -> None:
+async def _until_stopped(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await sync_daemon.run(settings, stop)
+    await run(stop)
+
+
+def export() -> None:
+    """Run the export until Ctrl-C or SIGTERM: it carries every event from DATABASE_URL to Kafka and ClickHouse.
+
+    They go to Kafka where KAFKA_BOOTSTRAP_SERVERS is set, and to ClickHouse where CLICKHOUSE_URL is;
+    KAFKA_ENABLED=false and CLICKHOUSE_ENABLED=false switch one off. Several may run at once: one works on each sink,
+    the others stand by. Servers that are away are waited for.
+
+    Example: `DATABASE_URL=postgresql://... KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092 croupier export`
+    """
+    settings = Settings.from_environment(os.environ)
+    require(settings, "DATABASE_URL")
+    for enabled, variable in (
+        (settings.kafka_enabled, "KAFKA_BOOTSTRAP_SERVERS"),
+        (settings.clickhouse_enabled, "CLICKHOUSE_URL"),
+    ):
+        if enabled:
+            require(settings, variable)
+    if not settings.kafka_on and not settings.clickhouse_on:
+        raise SettingsError(
+            "KAFKA_BOOTSTRAP_SERVERS or CLICKHOUSE_URL must be set: there is nowhere to export to"
+        )
+    logs.configure(settings.log_level)
+    uvloop.run(_until_stopped(lambda stop: export_daemon.run(settings, stop)))
 
 
 def migrate(*, as_json: JsonFlag = False) -> None:
     """Bring the tables of DATABASE_URL up to date. Prints the migrations that it applied; there may be none.
 
-    Where REDIS_URL is set as well, it must belong to the same installation.
+    Where REDIS_URL is set as well, it must belong to the same installation. Where CLICKHOUSE_URL is set, its tables are
+    brought up to date too.
 
     Example: `DATABASE_URL=postgresql://croupier@127.0.0.1/croupier croupier migrate`
     """
@@ -69,11 +105,16 @@ def migrate(*, as_json: JsonFlag = False) -> None:
 
 
 async def _migrate(settings: Settings) -> list[str]:
+    def progress(name: str) -> None:
+        note(f"applying {name}")
+
     async with postgres(settings.database_url) as connection:
         if settings.redis_url:
             async with redis(settings.redis_url) as transport:
                 await require_same_installation(transport, connection)
         deterministic = bool(settings.deterministic_seed)
-        return await apply_migrations(
-            connection, lambda name: note(f"applying {name}"), deterministic=deterministic
-        )
+        applied = await apply_migrations(connection, progress, deterministic=deterministic)
+    if settings.clickhouse_on:
+        async with clickhouse(settings.clickhouse_url) as server:
+            applied += await clickhouse_tables.migrate(server, progress)
+    return applied

@@ -21,7 +21,7 @@ _PASSWORD_OPTION: Final = re.compile(r"([?&]\w*password=)[^&]*")
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """Where everything is, and a development token. The URLs of Redis and Postgres are without passwords.
+    """Where everything is, and a development token. The URLs of servers are without passwords; null where one is off.
 
     `play` and `console` are links that sign a player and an administrator in; null where the server is reached by
     other machines, where nobody is to be an administrator by a link that was printed. The token is in the fragment of
@@ -37,6 +37,8 @@ class Ready(msgspec.Struct, frozen=True):
     metrics: str
     redis_url: str
     database_url: str
+    kafka: str | None
+    clickhouse_url: str | None
     data_dir: str
     player: int
     token: str
@@ -60,6 +62,8 @@ def ready(settings: Settings) -> Ready:
         metrics=f"{url}/metrics",
         redis_url=without_password(settings.redis_url),
         database_url=without_password(settings.database_url),
+        kafka=settings.kafka_bootstrap_servers if settings.kafka_on else None,
+        clickhouse_url=without_password(settings.clickhouse_url) if settings.clickhouse_on else None,
         data_dir=str(settings.data_dir.absolute()),
         player=PLAYER,
         token=token,
@@ -78,6 +82,8 @@ Croupier is ready. Ctrl-C stops it.
   metrics     {ready.metrics}
   Redis       {ready.redis_url}
   Postgres    {ready.database_url}
+  Kafka       {ready.kafka or "off"}
+  ClickHouse  {ready.clickhouse_url or "off"}
   data        {ready.data_dir}
 
 A pull by player {ready.player}, with a development token that is valid for {ready.token_expires_in_s // 3600} hours:

@@ -1,10 +1,11 @@
-"""Connections to Redis and Postgres for a command's own use, and whether both may be used together."""
+"""Connections to the servers for a command's own use, and whether Redis and Postgres may be used together."""
 
 import contextlib
 from collections.abc import AsyncIterator
 
 import asyncpg
 
+from croupier.clickhouse import ClickHouse, ClickHouseError
 from croupier.partition import PARTITIONS, read_head
 from croupier.settings import Settings, SettingsError
 from croupier.transport import Address, Transport
@@ -23,6 +24,8 @@ def require(settings: Settings, *variables: str) -> None:
         "DATABASE_URL": settings.database_url,
         "JWT_SECRET_KEY": settings.jwt_secret_key,
         "CROUPIER_MASTER_KEYS": settings.master_keys,
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        "CLICKHOUSE_URL": settings.clickhouse_url,
     }
     if missing := [name for name in variables if not values[name]]:
         raise SettingsError(f"{' and '.join(missing)} must be set; `croupier up` starts servers of its own")
@@ -61,6 +64,21 @@ async def postgres(url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await disconnect(connection)
+
+
+@contextlib.asynccontextmanager
+async def clickhouse(url: str) -> AsyncIterator[ClickHouse]:
+    """A ClickHouse, connected to when it is first asked. Raises SettingsError for a URL that is none."""
+    try:
+        server = ClickHouse.of_url(url)
+    except ValueError as error:
+        raise SettingsError(f"CLICKHOUSE_URL: {error}") from None
+    try:
+        yield server
+    except ClickHouseError as error:
+        raise CannotRun(f"ClickHouse: {error} (CLICKHOUSE_URL)") from error
+    finally:
+        await server.close()
 
 
 async def require_same_installation(transport: Transport, connection: asyncpg.Connection | None) -> None:

@@ -14,11 +14,13 @@ from croupier_http import logs
 
 
 def up(*, as_json: JsonFlag = False) -> int:
-    """Start everything: embedded Valkey and Postgres, HTTP workers, sync daemon. Ctrl-C or SIGTERM stops it all.
+    """Start everything: embedded servers, HTTP workers, sync daemon, analytics. Ctrl-C or SIGTERM stops it all.
 
     Prints the addresses, links to the play page and to the console that carry development tokens, and a `curl` of a
-    pull. Data is kept under CROUPIER_DATA_DIR (`.croupier`), and the next start finds it again. REDIS_URL and
-    DATABASE_URL, where set, replace the embedded servers.
+    pull. Data is kept under CROUPIER_DATA_DIR (`.croupier`), and the next start finds it again; only Kafka's topics
+    begin empty. REDIS_URL, DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS and CLICKHOUSE_URL, where set, replace the embedded
+    servers. Kafka and ClickHouse are started where `croupier[analytics]` is installed; KAFKA_ENABLED=false and
+    CLICKHOUSE_ENABLED=false leave them off.
 
     Example: `CROUPIER_HTTP_PORT=8080 croupier up`
     """

@@ -12,7 +12,8 @@ from croupier_client.errors import (
     CroupierRefused,
     CroupierUnavailable,
 )
-from croupier_client.operations import OPERATIONS, Operation
+from croupier_client.operation import Operation
+from croupier_client.operations import OPERATIONS
 from croupier_client.pushes import Missed, Push, UnknownPush, reply_of
 from croupier_client.stream import MONITOR, PLAYER, Stream, notifications_of
 from croupier_schemas.live import GameEvent, Hello, LiveEvent, MonitorSnapshot, UnreadHello

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
-from time import monotonic
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar
 from urllib.parse import quote
@@ -16,8 +15,9 @@ from croupier_client.answers import Answer
 from croupier_client.errors import CroupierProtocolError, CroupierRefused, CroupierUnavailable
 from croupier_client.keys import Keys
 from croupier_client.methods import Answers, CommandMethods, HttpMethods
-from croupier_client.operations import Operation, operation_of
-from croupier_client.retries import Patience
+from croupier_client.operation import Operation
+from croupier_client.operations import operation_of
+from croupier_client.retries import Patience, require_deadline
 from croupier_client.tokens import Token, Tokens
 
 P = ParamSpec("P")
@@ -64,7 +64,8 @@ class Client(CommandMethods, HttpMethods):
     """Calls as one player, or as an administrator. Use it as an async context manager.
 
     Every command has an idempotency key of its own, which all attempts at it share: so it is done once, however often
-    it is sent. Calls are repeated after 429, 503 and lost connections, until `deadline_s` (seconds) has passed.
+    it is sent while the server holds the key: for ten minutes (its IDEMPOTENCY_TTL_SECONDS). Calls are repeated after
+    429, 503 and lost connections, until `deadline_s` (seconds, at most 300) has passed.
 
     >>> async with Client("http://127.0.0.1:8000", token) as client:
     ...     reply = await client.pull(count=10, banner="standard")
@@ -87,11 +88,12 @@ class Client(CommandMethods, HttpMethods):
         """`token` is an access token, or a function, plain or async, that gives one: it is asked for the first one, and
         for another one when the server has refused the last.
 
-        An attempt that takes longer than `attempt_s` counts as lost. Raises ValueError for an address that is none.
+        An attempt that takes longer than `attempt_s` counts as lost. Raises ValueError for an address that is none,
+        and for a deadline above 300 seconds.
         """
         self._url = base_url_of(base_url)
         self._tokens = Tokens(token)
-        self._deadline_s = deadline_s
+        self._deadline_s = require_deadline(deadline_s)
         self._attempt_s = attempt_s
         self._connections_max = connections_max
         self._reply_bytes_max = reply_bytes_max
@@ -126,8 +128,11 @@ class Client(CommandMethods, HttpMethods):
 
         >>> await client.options(key="order-17", deadline_s=2).pull(count=1)
 
-        The same key is for the same command with the same arguments only.
+        The same key is for the same command with the same arguments only, and for ten minutes (the server's
+        IDEMPOTENCY_TTL_SECONDS). Raises ValueError for a deadline above 300 seconds.
         """
+        if deadline_s is not None:
+            require_deadline(deadline_s)
         return ClientWith(self, key, deadline_s)
 
     @property
@@ -172,7 +177,7 @@ class Client(CommandMethods, HttpMethods):
         if operation.keyed:
             key = key or self._keys.new()
         within_s = self._deadline_s if deadline_s is None else deadline_s
-        patience = Patience(operation, key, monotonic() + within_s)
+        patience = Patience(operation, key, within_s)
         url, body = self._request(operation, arguments)
         token, renewed = await self._tokens.current(), False
         while True:

@@ -8,7 +8,8 @@ from croupier_schemas.errors import ERRORS
 _HEAD: Final = frozenset({"detail", "code", "message", "request_id", "details"})
 
 MAY_HAVE_RUN: Final = frozenset({"OUTCOME_UNKNOWN", "DURABILITY_TIMEOUT", "INTERNAL"})
-"""Codes of errors after which a command may have had its effect; the same idempotency key gives the true answer."""
+"""Codes of errors after which a command may have had its effect; the same idempotency key gives the true answer, as
+long as the server holds it."""
 
 
 class ClientError(Exception):
@@ -82,9 +83,10 @@ class CroupierUnavailable(ClientError):
     """No answer that settles it came in time, after `attempts` attempts.
 
     `may_have_run` says whether it may have been done all the same; a command that is repeated under the same
-    `idempotency_key` then gives the true answer, and is not done twice. `code`, `request_id` and `op_id` are those
-    of the last error that the server answered, empty where it answered none; what became of the attempt `op_id`, `op`
-    tells.
+    `idempotency_key` then gives the true answer, and is not done twice, for ten minutes from the first attempt (the
+    server's IDEMPOTENCY_TTL_SECONDS): after those the key is forgotten, and the command would run once more. `code`,
+    `request_id` and `op_id` are those of the last error that the server answered, empty where it answered none; what
+    became of the attempt `op_id`, `op` tells.
     """
 
     def __init__(
@@ -109,7 +111,10 @@ class CroupierUnavailable(ClientError):
     def __str__(self) -> str:
         advice = "It was not done, and can be repeated."
         if self.may_have_run and self.idempotency_key:
-            advice = f"It may have been done: the key {self.idempotency_key!r} gives the true answer when repeated."
+            advice = (
+                f"It may have been done: the key {self.idempotency_key!r} gives the true answer when repeated "
+                "within ten minutes (the server's IDEMPOTENCY_TTL_SECONDS)."
+            )
         elif self.may_have_run:
             advice = "It may have been done: look before you repeat it."
         tried = f" after {self.attempts} attempts" if self.attempts > 1 else ""

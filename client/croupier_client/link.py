@@ -11,9 +11,10 @@ from croupier_client.commands import Commands, Pace
 from croupier_client.connecting import NO_CLOSE, Connector, Ended, NotConnected
 from croupier_client.errors import ClientError, CroupierRefused, CroupierUnavailable
 from croupier_client.inbox import Inbox
-from croupier_client.pushes import PushReader
+from croupier_client.pushes import Greeting, PushReader
+from croupier_client.silence import Silence
 from croupier_client.tokens import NoToken
-from croupier_schemas.live import Hello, Reconnect, UnreadHello
+from croupier_schemas.live import Reconnect
 
 log = logging.getLogger("croupier_client")
 
@@ -21,7 +22,8 @@ log = logging.getLogger("croupier_client")
 class Link:
     """Opens a socket, and another one whenever it is lost, until it is stopped or there is no point in it.
 
-    `opened` is set while there is a socket, and once `failure` says why there will be none any more.
+    `opened` is set while there is a socket, and once `failure` says why there will be none any more. `obstacle` says
+    why there is none at present: in words, and with the error that was met.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Link:
         pushes: PushReader,
         inbox: Inbox,
         pace: Pace,
+        silence: Silence,
     ) -> None:
         self._connector = connector
         self._codec = codec
@@ -39,11 +42,13 @@ class Link:
         self._pushes = pushes
         self._inbox = inbox
         self._pace = pace
+        self._silence = silence
         self._hint_s: float | None = None
         self._failures = 0
         self.opened = asyncio.Event()
         self.greeted = asyncio.Event()
-        self.hello: Hello | UnreadHello | None = None
+        self.hello: Greeting | None = None
+        self.obstacle: tuple[str, BaseException | None] | None = None
         self.failure: ClientError | None = None
 
     async def keep_open(self, session: aiohttp.ClientSession) -> None:
@@ -81,15 +86,22 @@ class Link:
         try:
             socket = await self._connector.open(session)
         except NotConnected as error:
+            # Another error than this one, whose context may hold the request with its token.
+            self.obstacle = str(error), ConnectionError(str(error))
             return Ended(NO_CLOSE, str(error), error.hint_s)
         except NoToken as error:
-            return Ended(NO_CLOSE, str(error))
+            self.obstacle = error.message, error.__cause__
+            return Ended(NO_CLOSE, error.message)
+        self.obstacle = None
         self._hint_s = None
+        silent = self._silence.begin()
         self._commands.again()
         self.opened.set()
         reading, writing = asyncio.create_task(self._read(socket)), asyncio.create_task(self._write(socket))
         try:
-            await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((reading, writing, silent), return_when=asyncio.FIRST_COMPLETED)
+            if silent.done():
+                return Ended(NO_CLOSE, "no frame came in time", self._hint_s)
             if not reading.done():
                 writing.result()  # raises where it failed; else the socket is closed, and reading ends too
             return await reading
@@ -97,10 +109,11 @@ class Link:
             return Ended(NO_CLOSE, f"a frame cannot be read: {error}")
         finally:
             self.opened.clear()
+            self._silence.end()
             reading.cancel()
             writing.cancel()
             await asyncio.gather(reading, writing, return_exceptions=True)
-            await socket.close()
+            await socket.close()  # at once where reading was cancelled: aiohttp then waits for no close frame
 
     async def _write(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Send what is to be sent, until the socket is closed."""
@@ -112,6 +125,7 @@ class Link:
                 await commands.wake.wait()
                 commands.wake.clear()
                 while frame := commands.frame():
+                    self._silence.asked()
                     await send(frame, opcode)
                     await pace.turn()
         except (aiohttp.ClientError, OSError):
@@ -136,13 +150,14 @@ class Link:
         for reply in replies:
             if self._commands.answered(reply):
                 self._failures = 0
+        self._silence.heard(is_waiting=len(self._commands) > 0)
         if not packed:
             return
         push = self._pushes.read(packed)
         if isinstance(push, Reconnect):
             self._hint_s = push.after_ms / 1000
             return
-        if isinstance(push, Hello | UnreadHello):
+        if isinstance(push, Greeting):
             self._failures = 0
             self.hello = push
             self.greeted.set()

@@ -6,7 +6,8 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from croupier_client import operations as table
 from croupier_client.answers import Answer
-from croupier_client.operations import Operation, operation_of
+from croupier_client.operation import Operation
+from croupier_client.operations import operation_of
 
 P = ParamSpec("P")
 Reply = TypeVar("Reply")
@@ -69,6 +70,7 @@ class CommandMethods:
     start_session = _method(table.START_SESSION)
     end_session = _method(table.END_SESSION)
     rotate = _method(table.ROTATE)
+    record_action = _method(table.RECORD_ACTION)
     distribute = _method(table.DISTRIBUTE)
 
 
@@ -94,6 +96,7 @@ class Answers:
     start_session = _answering(table.START_SESSION)
     end_session = _answering(table.END_SESSION)
     rotate = _answering(table.ROTATE)
+    record_action = _answering(table.RECORD_ACTION)
     distribute = _answering(table.DISTRIBUTE)
 
 
@@ -130,3 +133,9 @@ class HttpMethods:
     events = _method(table.EVENTS)
     sync = _method(table.SYNC)
     servers = _method(table.SERVERS)
+    kafka_health = _method(table.KAFKA_HEALTH)
+    olap_health = _method(table.OLAP_HEALTH)
+    funnel = _method(table.FUNNEL)
+    drawn_odds = _method(table.DRAWN_ODDS)
+    rtp = _method(table.RTP)
+    retention = _method(table.RETENTION)

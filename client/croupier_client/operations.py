@@ -1,14 +1,13 @@
 """The table of all operations: methods, addresses, types, and what may be repeated follow from it."""
 
-import re
-from collections.abc import Callable
-from typing import Any, Final, Generic, Literal, ParamSpec, TypeVar, cast
+from typing import Any, Final, cast
 
-import msgspec
-
+from croupier_client.operation import Operation, command
 from croupier_client.parameters import NoParameters, OfBanner, OfEvent, OfVersion
 from croupier_schemas import (
+    actions,
     admin,
+    analytics,
     crash,
     fairness,
     gacha,
@@ -17,69 +16,13 @@ from croupier_schemas import (
     rewards,
     rps,
     session,
+    sinks,
     slot,
     stats,
 )
 from croupier_schemas import wallet as purse
 
-P = ParamSpec("P")
-Reply = TypeVar("Reply")
-
-Kind = Literal["command", "batch", "action", "query"]
-
-_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
-
-
-class Operation(Generic[P, Reply]):
-    """One thing that can be asked for.
-
-    `request` makes the arguments. Those that `path` names stand there; the others in the body, or for a query in the
-    query string. Commands and batches take an idempotency key and so may be repeated; queries may be anyway, and of the
-    actions those that are `repeatable`. `emits` is the type of a command's event, which has the reply as its result.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        path: str,
-        request: Callable[P, msgspec.Struct],
-        reply: type[Reply],
-        summary: str,
-        *,
-        kind: Kind = "query",
-        emits: str = "",
-        repeatable: bool = True,
-    ) -> None:
-        self.name: Final = name
-        self.path: Final = path
-        self.request: Final = request
-        self.reply: Final = reply
-        self.summary: Final = summary
-        self.kind: Final = kind
-        self.emits: Final = emits
-        self.repeatable: Final = repeatable
-        self.keyed: Final = kind in ("command", "batch")
-        self.placeholders: Final = tuple(_PLACEHOLDER.findall(path))
-        self.from_json: Final = msgspec.json.Decoder(reply).decode
-        self.from_msgpack: Final = msgspec.msgpack.Decoder(reply).decode
-        self.from_socket: Final = {"croupier.json": self.from_json, "croupier.msgpack": self.from_msgpack}
-
-    def __repr__(self) -> str:
-        return f"<{self.kind} {self.name}>"
-
-
-def _command(
-    name: str,
-    path: str,
-    request: Callable[P, msgspec.Struct],
-    reply: type[Reply],
-    emits: str,
-    summary: str,
-) -> Operation[P, Reply]:
-    return Operation(name, path, request, reply, summary, kind="command", emits=emits)
-
-
-PULL = _command(
+PULL = command(
     "gacha.pull",
     "/api/games/gacha/pull",
     gacha.GachaPull,
@@ -87,7 +30,7 @@ PULL = _command(
     "gacha.pulled",
     "Draw one or ten items from a banner.",
 )
-SPIN = _command(
+SPIN = command(
     "slot.spin",
     "/api/games/slot/spin",
     slot.SlotSpin,
@@ -95,7 +38,7 @@ SPIN = _command(
     "slot.spun",
     "Spin the slot machine once.",
 )
-PLAY = _command(
+PLAY = command(
     "rps.play",
     "/api/games/rps/play",
     rps.RpsPlay,
@@ -103,7 +46,7 @@ PLAY = _command(
     "rps.played",
     "Play rock, paper, scissors once.",
 )
-BET = _command(
+BET = command(
     "crash.bet",
     "/api/games/crash/bet",
     crash.CrashBet,
@@ -111,7 +54,7 @@ BET = _command(
     "crash.bet_placed",
     "Place a crash bet, which begins a round.",
 )
-CASHOUT = _command(
+CASHOUT = command(
     "crash.cashout",
     "/api/games/crash/cashout",
     crash.CrashCashout,
@@ -119,7 +62,7 @@ CASHOUT = _command(
     "crash.settled",
     "Cash the open round of crash out.",
 )
-START_SESSION = _command(
+START_SESSION = command(
     "session.start",
     "/api/games/session/start",
     session.SessionStart,
@@ -127,7 +70,7 @@ START_SESSION = _command(
     "session.started",
     "Open a session in a game, or find the one that is open.",
 )
-END_SESSION = _command(
+END_SESSION = command(
     "session.end",
     "/api/games/session/end",
     session.SessionEnd,
@@ -135,7 +78,15 @@ END_SESSION = _command(
     "session.ended",
     "End a session, and sum it up.",
 )
-ROTATE = _command(
+RECORD_ACTION = command(
+    "actions.record",
+    "/api/actions",
+    actions.ActionsRecord,
+    actions.ActionsRecordReply,
+    "actions.recorded",
+    "Record what a player did in the client.",
+)
+ROTATE = command(
     "fairness.rotate",
     "/api/fairness/rotate",
     fairness.FairnessRotate,
@@ -143,7 +94,7 @@ ROTATE = _command(
     "fairness.rotated",
     "Reveal the server seed, and commit to a new one.",
 )
-DISTRIBUTE = _command(
+DISTRIBUTE = command(
     "rewards.distribute",
     "/api/rewards/distribute",
     rewards.RewardsDistribute,
@@ -339,6 +290,48 @@ SYNC = Operation(
     NoParameters,
     admin.SyncReply,
     "How far the sinks are. For administrators.",
+)
+KAFKA_HEALTH = Operation(
+    "kafka.health",
+    "/api/kafka/health",
+    NoParameters,
+    sinks.KafkaHealth,
+    "How events come to Kafka. For administrators.",
+)
+OLAP_HEALTH = Operation(
+    "olap.health",
+    "/api/olap/health",
+    NoParameters,
+    sinks.OlapHealth,
+    "How events come to ClickHouse. For administrators.",
+)
+FUNNEL = Operation(
+    "analytics.funnel",
+    "/api/analytics/funnels/buy",
+    analytics.FunnelQuery,
+    list[analytics.FunnelStage],
+    "How far players get in the shop. For administrators.",
+)
+DRAWN_ODDS = Operation(
+    "analytics.odds",
+    "/api/analytics/odds",
+    analytics.OddsQuery,
+    analytics.OddsReply,
+    "Observed against disclosed odds over days. For administrators.",
+)
+RTP = Operation(
+    "analytics.rtp",
+    "/api/analytics/rtp",
+    analytics.RtpQuery,
+    analytics.RtpReply,
+    "What players get back of what they bet. For administrators.",
+)
+RETENTION = Operation(
+    "analytics.retention",
+    "/api/analytics/retention",
+    analytics.RetentionQuery,
+    analytics.RetentionReply,
+    "How many players come back. For administrators.",
 )
 SERVERS = Operation(
     "admin.operations",

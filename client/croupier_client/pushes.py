@@ -34,7 +34,10 @@ class UnknownPush(msgspec.Struct, frozen=True):
     members: dict[str, Any]
 
 
-Push = Hello | UnreadHello | GameEvent | MonitorSnapshot | Notification | Missed | UnknownPush
+Greeting = Hello | UnreadHello | MonitorSnapshot
+"""What each socket begins with: how things stand."""
+
+Push = Greeting | GameEvent | Notification | Missed | UnknownPush
 
 _NOTIFICATIONS: Final = ("ADMIN_NOTIFICATION", "ADMIN_BROADCAST")
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import copy
 from collections.abc import Mapping
-from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Literal, ParamSpec, Self, TypeVar
 
@@ -12,7 +11,7 @@ import aiohttp
 import msgspec
 
 from croupier_client.answers import Answer
-from croupier_client.client import DEADLINE_S, base_url_of
+from croupier_client.client import ATTEMPT_S, DEADLINE_S, base_url_of
 from croupier_client.codecs import CODECS, Facts, SocketReply
 from croupier_client.commands import COMMANDS_PER_FRAME, Commands, Pace
 from croupier_client.connecting import HEARTBEAT_S, Connector
@@ -26,11 +25,12 @@ from croupier_client.inbox import PUSHES_MAX, Inbox
 from croupier_client.keys import Keys
 from croupier_client.link import Link
 from croupier_client.methods import Answers, CommandMethods
-from croupier_client.operations import Operation, operation_of
-from croupier_client.pushes import Push, PushReader
-from croupier_client.retries import Patience
+from croupier_client.operation import Operation
+from croupier_client.operations import operation_of
+from croupier_client.pushes import Greeting, Push, PushReader
+from croupier_client.retries import Patience, require_deadline
+from croupier_client.silence import Silence
 from croupier_client.tokens import Token, Tokens
-from croupier_schemas.live import Hello, UnreadHello
 
 P = ParamSpec("P")
 Reply = TypeVar("Reply")
@@ -56,7 +56,8 @@ class Stream(CommandMethods):
     """A WebSocket that is opened again whenever it is lost. Use it as an async context manager.
 
     Calls that are made at once share frames, and are answered in any order. A command whose answer was lost is sent
-    again under the same idempotency key, so it is done once. Calls raise what those of `Client` raise.
+    again under the same idempotency key, so it is done once (the server holds keys for ten minutes, its
+    IDEMPOTENCY_TTL_SECONDS). Calls raise what those of `Client` raise.
 
     >>> async with Stream("http://127.0.0.1:8000", token) as stream:
     ...     replies = await asyncio.gather(*(stream.spin(bet_amount=100) for _ in range(8)))
@@ -77,6 +78,7 @@ class Stream(CommandMethods):
         protocol: Literal["msgpack", "json"] = "msgpack",
         tickets: bool = False,
         deadline_s: float = DEADLINE_S,
+        attempt_s: float = ATTEMPT_S,
         in_flight_max: int = IN_FLIGHT_MAX,
         pushes_max: int = PUSHES_MAX,
         commands_per_frame: int = COMMANDS_PER_FRAME,
@@ -84,15 +86,16 @@ class Stream(CommandMethods):
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
-        """`token` is as for `Client`. `path` is `PLAYER`, `MONITOR` or `notifications_of(user_id)`.
+        """`token` and `deadline_s` are as for `Client`. `path` is `PLAYER`, `MONITOR` or `notifications_of(user_id)`.
 
-        `tickets` sends a one-use ticket in the address in place of a header. Beyond `in_flight_max` commands callers
-        wait for their turn. `frames_per_second` is the server's limit; 0: it has none. A server that is silent for
-        `heartbeat_s` is asked for a sign of life, and lost after half as long again. Raises ValueError.
+        A socket counts as lost where a command waits and no frame has come for `attempt_s` seconds. `tickets` sends a
+        one-use ticket in the address in place of a header. Beyond `in_flight_max` commands callers wait for their turn.
+        `frames_per_second` is the server's limit; 0: it has none. A server that is silent for `heartbeat_s` is asked
+        for a sign of life, and lost after half as long again. Raises ValueError.
         """
         self._url = base_url_of(base_url)
         self._codec = CODECS[protocol]
-        self._deadline_s = deadline_s
+        self._deadline_s = require_deadline(deadline_s)
         self._commands = Commands(self._codec, commands_per_frame)
         self._places = asyncio.Semaphore(in_flight_max)
         self._inbox = Inbox(pushes_max)
@@ -106,9 +109,8 @@ class Stream(CommandMethods):
             heartbeat_s=heartbeat_s,
         )
         pushes = PushReader(self._codec, notifications=path.startswith(_NOTIFICATIONS))
-        self._link = Link(
-            connector, self._codec, self._commands, pushes, self._inbox, Pace(frames_per_second)
-        )
+        pace, silence = Pace(frames_per_second), Silence(attempt_s)
+        self._link = Link(connector, self._codec, self._commands, pushes, self._inbox, pace, silence)
         self._keys = Keys()
         self._session: aiohttp.ClientSession | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -125,18 +127,21 @@ class Stream(CommandMethods):
         return self._link.opened.is_set() and self._link.failure is None
 
     @property
-    def hello(self) -> Hello | UnreadHello | None:
+    def hello(self) -> Greeting | None:
         """How things stood when the socket was last greeted; None before."""
         return self._link.hello
 
-    async def greeted(self) -> Hello | UnreadHello:
-        """Wait for the first greeting. Raises as calls do."""
+    async def greeted(self) -> Greeting:
+        """Wait for the first greeting: a Hello, an UnreadHello of notifications, a MonitorSnapshot of the monitor.
+
+        Raises as calls do.
+        """
         await self._until(self._link.greeted, "no greeting in time")
         assert self._link.hello is not None
         return self._link.hello
 
     async def __aenter__(self) -> Self:
-        """Open the first socket. Raises CroupierRefused, CroupierUnavailable."""
+        """Open the first socket. Raises CroupierRefused; CroupierUnavailable, whose cause is the last error met."""
         self._keys = Keys()  # here, since a process that was forked after the constructor must have others
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=None), cookie_jar=aiohttp.DummyCookieJar()
@@ -181,7 +186,12 @@ class Stream(CommandMethods):
         return await self._inbox.take()
 
     def options(self, *, key: str = "", deadline_s: float | None = None) -> "StreamWith":
-        """The same stream, with an idempotency key of one's own, or with another deadline, for the calls made on it."""
+        """The same stream, with an idempotency key of one's own, or with another deadline, for the calls made on it.
+
+        Both are as of `Client.options`. Raises ValueError for a deadline above 300 seconds.
+        """
+        if deadline_s is not None:
+            require_deadline(deadline_s)
         return StreamWith(self, key, deadline_s)
 
     @property
@@ -221,7 +231,7 @@ class Stream(CommandMethods):
         if self._closing:
             raise CroupierUnavailable("the stream is closed")
         within_s = self._deadline_s if deadline_s is None else deadline_s
-        patience = Patience(operation, key or self._keys.new(), monotonic() + within_s)
+        patience = Patience(operation, key or self._keys.new(), within_s)
         self._running += 1
         try:
             while True:
@@ -294,7 +304,8 @@ class Stream(CommandMethods):
             async with asyncio.timeout(self._deadline_s):
                 await event.wait()
         except TimeoutError:
-            raise CroupierUnavailable(otherwise) from None
+            reason, cause = self._link.obstacle or ("", None)
+            raise CroupierUnavailable(f"{otherwise}: {reason}" if reason else otherwise) from cause
         if self._link.failure is not None:
             raise _copied(self._link.failure)
 

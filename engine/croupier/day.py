@@ -39,6 +39,10 @@ class DayZone:
             )
         return self._last
 
+    def starts_ms(self, number: int) -> int:
+        """When the day of this number starts, Unix time in ms."""
+        return self._midnight_ms(datetime.date.fromordinal(number + EPOCH_ORDINAL))
+
     def _midnight_ms(self, date: datetime.date) -> int:
         midnight = datetime.datetime.combine(date, datetime.time(), self._zone)
         return int(midnight.timestamp() * 1000)

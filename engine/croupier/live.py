@@ -61,11 +61,20 @@ class Shown:
             result=self._result(event, economy),
         )
 
-    def _result(self, event: Event, economy: CompiledEconomy | None) -> dict[str, object]:
+    def knows(self, event_type: str) -> bool:
+        """Whether a command appends events of this type."""
+        return event_type in self._commands
+
+    def reply(self, event: Event, economy: CompiledEconomy | None) -> msgspec.Struct | None:
+        """What the event's command answered; None where no command did it, or `economy` is None."""
         known = self._commands.get(event.header.type)
         if known is None or economy is None:
-            return {}
+            return None
         command, script = known
         done, terms = of_event(script, command.terms_type, event)
-        result: dict[str, object] = msgspec.to_builtins(command.render(economy, terms, done))
-        return result
+        reply: msgspec.Struct = command.render(economy, terms, done)
+        return reply
+
+    def _result(self, event: Event, economy: CompiledEconomy | None) -> dict[str, object]:
+        reply = self.reply(event, economy)
+        return {} if reply is None else msgspec.to_builtins(reply)

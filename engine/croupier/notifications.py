@@ -10,7 +10,7 @@ from croupier.action import Action
 from croupier.command import Caller
 from croupier.errors import CroupierError
 from croupier.paging import QUERY_TIMEOUT_S, require_one_way
-from croupier.postgres import asking_postgres
+from croupier.postgres import asking_postgres, fetch
 from croupier.query import Query, Sources
 from croupier.transport import TransportError
 from croupier_schemas import keys
@@ -65,8 +65,9 @@ _encode = msgspec.json.Encoder().encode
 async def unread(sources: Sources, uid: int) -> int:
     """How many notifications a player has not read. Raises CroupierError NOT_READY."""
     with asking_postgres():
-        count: int = await sources.pool.fetchval(_UNREAD, uid, timeout=QUERY_TIMEOUT_S)
-    return count
+        ((count,),) = await fetch(sources.pool, _UNREAD, uid, timeout_s=QUERY_TIMEOUT_S)
+    unread_ones: int = count
+    return unread_ones
 
 
 async def _send(sources: Sources, caller: Caller, _expires_s: int, request: NotificationSend) -> Notification:

@@ -4,11 +4,18 @@ import re
 from typing import Any
 
 from croupier.action import Action
+from croupier.actions.record import RECORD
 from croupier.admin.events import EVENTS
+from croupier.admin.kafka import KAFKA_HEALTH
 from croupier.admin.odds import ODDS as OBSERVED
+from croupier.admin.olap import OLAP_HEALTH
 from croupier.admin.players import PLAYER_STATE
 from croupier.admin.pools import POOLS
 from croupier.admin.sync import SYNC
+from croupier.analytics.funnel import FUNNEL
+from croupier.analytics.odds import ODDS as DRAWN
+from croupier.analytics.retention import RETENTION
+from croupier.analytics.rtp import RTP
 from croupier.batch import Batch
 from croupier.command import Command
 from croupier.contracts import ScriptError
@@ -51,6 +58,7 @@ COMMANDS: tuple[Command[Any, Any, Any], ...] = (
     DISTRIBUTE,
     START,
     END,
+    RECORD,
 )
 BATCHES: tuple[Batch[Any, Any], ...] = (GRANT_BULK,)
 ACTIONS: tuple[Action[Any, Any], ...] = (TICKET, SEND, BROADCAST, READ)
@@ -60,6 +68,7 @@ INTERNAL: tuple[Command[Any, Any, Any], ...] = (SETTLE,)
 QUERIES: tuple[Query[Any, Any], ...] = (
     BANNERS, ODDS, STATS, crash.ODDS, CURRENT, slot.ODDS, rps.ODDS, WALLET, LEDGER, HISTORY, GAME_STATS, USER_STATS,
     PROFILE_STATS, REWARDS, FAIRNESS, RECEIPT, OP, POOLS, OBSERVED, PLAYER_STATE, EVENTS, SYNC, NOTIFICATIONS,
+    FUNNEL, DRAWN, RTP, RETENTION, KAFKA_HEALTH, OLAP_HEALTH,
 )  # fmt: skip
 
 _ALWAYS = {"not_after_ms", "clock_ms", "idempotency_ms", "request", "nonce_floor", "entry", "header"}

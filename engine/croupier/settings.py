@@ -1,5 +1,6 @@
 """All settings, read from environment variables once, at start-up."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +18,13 @@ _ENVIRONMENT = {
     "durability_timeout_seconds": "DURABILITY_TIMEOUT",
     "crash_db_strict": "CRASH_DB_STRICT",
     "rps_deterministic": "CASINO_RPS_DETERMINISTIC",
+    "kafka_enabled": "KAFKA_ENABLED",
+    "kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS",
+    "kafka_purchases_topic": "KAFKA_PURCHASES_TOPIC",
+    "clickhouse_enabled": "CLICKHOUSE_ENABLED",
+    "clickhouse_url": "CLICKHOUSE_URL",
 }
+_BOOTSTRAP_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}")
 
 
 def _variable(field: str) -> str:
@@ -55,6 +62,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """WebSockets that a worker keeps open at once."""
     ws_frames_per_second: Annotated[int, Meta(ge=0, le=100_000)] = 200
     """Frames that a WebSocket may send in a second, each with one command or more; 0 is no limit."""
+    ws_commands_per_second: Annotated[int, Meta(ge=0, le=100_000)] = 400
+    """Commands of a WebSocket that are begun in a second; further ones wait in the socket. 0 is no limit."""
+    ws_sockets_per_player: Annotated[int, Meta(ge=0, le=1_000_000)] = 16
+    """WebSockets of all kinds that a player may have on one worker; 0 is no limit."""
     data_dir: Path = Path(".croupier")
     economy: str = ""
     """Economy file that is put in force where there is none yet; empty: the default economy."""
@@ -84,9 +95,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     memory_max_percent: Annotated[int, Meta(ge=1, le=100)] = 90
     """How much of Redis' `maxmemory`, where that is set, may be in use; beyond, the same."""
 
+    kafka_enabled: bool | None = None
+    """Whether events go to Kafka; unset: where there are servers for it."""
+    kafka_bootstrap_servers: str = ""
+    """Brokers as `host:port`, joined by commas."""
+    kafka_purchases_topic: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "buy_package"
+    """The topic of purchases."""
+    kafka_topic_partitions: Annotated[int, Meta(ge=1, le=1_000)] = 4
+    """Partitions of a topic that has to be made. A topic that is there keeps its own."""
+    clickhouse_enabled: bool | None = None
+    """Whether events go to ClickHouse; unset: where there is a server for it."""
+    clickhouse_url: str = ""
+    """`http://user:password@host:port/database`, or https."""
+
     def __repr__(self) -> str:
         """Without values: some are secret."""
         return "Settings(...)"
+
+    @property
+    def kafka_on(self) -> bool:
+        """Whether events go to Kafka."""
+        return self.kafka_enabled is not False and bool(self.kafka_bootstrap_servers)
+
+    @property
+    def clickhouse_on(self) -> bool:
+        """Whether events go to ClickHouse."""
+        return self.clickhouse_enabled is not False and bool(self.clickhouse_url)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -112,6 +146,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
             raise SettingsError(
                 "CROUPIER_DETERMINISTIC_SEED needs CROUPIER_WORKERS=1, because requests set the clock of one worker"
             )
+        servers = settings.kafka_bootstrap_servers
+        if servers and not all(_BOOTSTRAP_SERVER.fullmatch(server) for server in servers.split(",")):
+            # Without the value: whoever writes a password into it has made a mistake already.
+            raise SettingsError("KAFKA_BOOTSTRAP_SERVERS must be host:port, several joined by commas")
         try:
             ZoneInfo(settings.day_zone)
         except (KeyError, ValueError, OSError):

@@ -11,6 +11,7 @@ from multidict import istr
 from croupier.errors import CroupierError
 from croupier.op_id import OpIds
 from croupier_http.cors import Cors
+from croupier_http.endpoints import Headers
 from croupier_http.errors import failure
 from croupier_http.failures import FailureLog
 from croupier_http.logs import REQUEST_ID, Limiter
@@ -43,10 +44,11 @@ class App:
         log_requests: bool,
     ) -> None:
         self._routes = routes
+        self.commands = routes.commands
         self._cors = cors
         self._strangers = strangers
         self._log_requests = log_requests
-        self._new_id = op_ids.new
+        self.new_id = op_ids.new
         self._failures = failures
         self._limiter = Limiter()
         self.finisher = Finisher()
@@ -55,10 +57,8 @@ class App:
     async def handle(self, request: web.BaseRequest) -> Prebuilt | Switched:
         """Answer one request; never raises anything but CancelledError."""
         started_s = perf_counter()
-        op_id = self._new_id()
-        request_id = request.headers.get(X_REQUEST_ID)
-        if request_id is None or not _is_request_id(request_id):
-            request_id = op_id.hex()
+        op_id = self.new_id()
+        request_id = request_id_of(request.headers, op_id)
         REQUEST_ID.set(request_id)
         route, places = self._routes.find(request.method, request.rel_url.raw_path)
         close = False
@@ -68,28 +68,38 @@ class App:
         except CroupierError as error:
             if _needs_no_token(error, request, route):
                 error = self._strangers.refusal(request, route.operation) or error
-            answer = self._failed(error, route, request_id, op_id)
+            answer = self.failed(error, route, request_id, op_id)
             close = error.code in _CLOSING_CODES or request.content.exception() is not None
         except Exception as error:
-            internal = CroupierError("INTERNAL")
-            internal.__cause__ = error
-            answer = self._failed(internal, route, request_id, op_id)
+            answer = self.failed(error, route, request_id, op_id)
         finally:
             self.in_flight -= 1
-        headers = f"X-Request-Id: {request_id}\r\n"
-        if route.is_command:
-            headers += f"Op-Id: {op_id.hex()}\r\n"
-        if self._cors is not None:
-            headers += self._cors.headers(request.headers.get(hdrs.ORIGIN))
-        seconds = perf_counter() - started_s
-        route.metrics.answered(answer.status, seconds)
-        if self._log_requests:
-            log.debug("request", operation=route.operation, status=answer.status, ms=round(seconds * 1000, 3))
+        headers = self.answered(answer, route, request.headers, request_id, op_id, started_s)
         if isinstance(answer, Upgrade):
             return Switched(answer, headers, request.protocol)
         return self.finisher.finish(request, answer, headers, close=close)
 
-    def _failed(self, error: CroupierError, route: Route, request_id: str, op_id: bytes) -> Answer:
+    def answered(
+        self, answer: Answer, route: Route, asked: Headers, request_id: str, op_id: bytes, started_s: float
+    ) -> str:
+        """Count and log an answer to a request with the headers `asked`. The header lines that every answer has."""
+        headers = f"X-Request-Id: {request_id}\r\n"
+        if route.is_command:
+            headers += f"Op-Id: {op_id.hex()}\r\n"
+        if self._cors is not None:
+            headers += self._cors.headers(asked.get(hdrs.ORIGIN))
+        seconds = perf_counter() - started_s
+        route.metrics.answered(answer.status, seconds)
+        if self._log_requests:
+            log.debug("request", operation=route.operation, status=answer.status, ms=round(seconds * 1000, 3))
+        return headers
+
+    def failed(self, error: Exception, route: Route, request_id: str, op_id: bytes) -> Answer:
+        """Write a failure to the log, and answer it."""
+        if not isinstance(error, CroupierError):
+            internal = CroupierError("INTERNAL")
+            internal.__cause__ = error
+            error = internal
         self._failures.write(error, route.operation, op_id if route.is_command else None)
         return failure(error, request_id)
 
@@ -97,7 +107,11 @@ class App:
         self, request: web.BaseRequest, status: int, error: BaseException | None
     ) -> Prebuilt:
         """The reply to what did not get as far as `handle`, mostly because it is not HTTP; then the connection ends."""
-        request_id = self._new_id().hex()
+        return self.finisher.finish(request, *self.refused(status, error), close=True)
+
+    def refused(self, status: int, error: BaseException | None) -> tuple[Answer, str]:
+        """The answer to what has no other, and the header lines that go with it."""
+        request_id = self.new_id().hex()
         code = "MALFORMED_REQUEST" if status < 500 else "INTERNAL"
         if code == "INTERNAL":
             log.error("request failed", request_id=request_id, code=code, exc_info=error)
@@ -106,7 +120,13 @@ class App:
             log.info("request refused", request_id=request_id, code=code, error=type(error).__name__, **extra)
         answer = failure(CroupierError(code), request_id)
         self._routes.unknown.metrics.answered(answer.status, 0.0)
-        return self.finisher.finish(request, answer, f"X-Request-Id: {request_id}\r\n", close=True)
+        return answer, f"X-Request-Id: {request_id}\r\n"
+
+
+def request_id_of(headers: Headers, op_id: bytes) -> str:
+    """The request id that the client has chosen, or else one that follows from the operation's."""
+    request_id = headers.get(X_REQUEST_ID)
+    return request_id if request_id is not None and _is_request_id(request_id) else op_id.hex()
 
 
 def _needs_no_token(error: CroupierError, request: web.BaseRequest, route: Route) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from croupier.analytics.watch import OddsWatch
 from croupier.op_id import OpIds
 from croupier.query import Sources
 from croupier.registry import ACTIONS, BATCHES, COMMANDS, QUERIES
@@ -28,11 +29,12 @@ from croupier_http.ws.endpoints import WebSockets
 
 
 class Parts(NamedTuple):
-    """The application, what keeps its metrics up to date, and its WebSockets."""
+    """The application, what keeps its metrics up to date, its WebSockets, and what watches the odds."""
 
     app: App
     sampler: Sampler
     web_sockets: WebSockets
+    odds_watch: OddsWatch
 
 
 def build_app(sources: Sources, settings: Settings, *, body_timeout_s: float = BODY_TIMEOUT_S) -> Parts:
@@ -62,7 +64,8 @@ def build_app(sources: Sources, settings: Settings, *, body_timeout_s: float = B
         sampler.tallies.append(several.outcomes)
     for query in (*QUERIES, OPERATIONS):
         routes.add("GET", query.path, QueryEndpoint(query, sources, authenticator, reads))
-    for path, page in Pages(sources, sampler).endpoints().items():
+    odds_watch = OddsWatch(sources)
+    for path, page in Pages(sources, sampler, odds_watch).endpoints().items():
         limited = page if path in PROBES else LimitedPage(page, operation_id(path), strangers)
         routes.add("GET", path, limited)
     for path, file in web.endpoints().items():
@@ -70,5 +73,6 @@ def build_app(sources: Sources, settings: Settings, *, body_timeout_s: float = B
     web_sockets = WebSockets(sources, settings, authenticator, cors, runners, op_ids, failures, sampler)
     for path, socket in web_sockets.endpoints().items():
         routes.add("GET", path, socket)
-    sampler.tallies += [metrics.replies for metrics in routes.metrics.values()]
-    return Parts(app, sampler, web_sockets)
+    for metrics in routes.metrics.values():
+        sampler.tallies += metrics.replies, metrics.seconds
+    return Parts(app, sampler, web_sockets, odds_watch)

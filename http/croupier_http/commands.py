@@ -1,5 +1,6 @@
 """Running commands for callers that a token names, whichever way they ask: over HTTP or over a WebSocket."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from croupier.command import Caller, Command, Outcome
@@ -13,7 +14,10 @@ from croupier_http.operations import operation_id
 
 
 class CommandRunner:
-    """Runs one command, and counts what comes of it. `decoder` reads its requests."""
+    """Runs one command, and counts what comes of it. `decoder` reads its requests.
+
+    `on_banned` hears of players whom the script refused because they are banned.
+    """
 
     def __init__(self, command: Command[Any, Any, Any], engine: Engine) -> None:
         self.command: Final = command
@@ -22,6 +26,7 @@ class CommandRunner:
         self.outcomes: Final = CommandTally(command.name)
         self._for_admins = command.access == "admin"
         self._engine = engine
+        self.on_banned: Callable[[int], None] = lambda _uid: None
 
     def check_access(self, identity: Identity) -> None:
         """Raise CroupierError FORBIDDEN where this caller may not give the command."""
@@ -41,7 +46,7 @@ class CommandRunner:
         try:
             return self._engine.begin(self.command, caller, request)
         except CroupierError as error:
-            self._count_refusal(error, identity.tier)
+            self._count_refusal(error, caller)
             raise
 
     def outcome(self, run: AnyRun) -> Outcome[Any] | None:
@@ -56,7 +61,7 @@ class CommandRunner:
         try:
             outcome = await self._engine.finish(run)
         except CroupierError as error:
-            self._count_refusal(error, run.caller.tier)
+            self._count_refusal(error, run.caller)
             raise
         self._count(outcome, run.caller.tier)
         return outcome
@@ -69,10 +74,12 @@ class CommandRunner:
         if outcome.rate_blocked:
             self._count_block(tier)
 
-    def _count_refusal(self, error: CroupierError, tier: str) -> None:
+    def _count_refusal(self, error: CroupierError, caller: Caller) -> None:
         self.outcomes.count(error.code)
         if error.code == "RATE_LIMITED":
-            self._count_block(tier)
+            self._count_block(caller.tier)
+        elif error.code == "PLAYER_BANNED":
+            self.on_banned(caller.uid)
 
     def _count_block(self, tier: str) -> None:
         RATE_LIMIT_HITS.labels(self.operation, tier).inc()

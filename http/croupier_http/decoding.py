@@ -64,7 +64,8 @@ class Decoder(Generic[Request]):
 
     Players ask for the same few things again and again: what short msgpack means is remembered.
 
-    `nested`: members hold objects, in which no name may stand twice either; then every body is looked at like that.
+    `nested`: members hold structs, in which no name may stand twice either; then every body is looked at like that, as
+    it is where a member is an object with any names.
     """
 
     def __init__(self, struct: type[Request], *, nested: bool = False) -> None:
@@ -74,8 +75,9 @@ class Decoder(Generic[Request]):
             )
         self.aliases = aliases(struct)
         self._struct = struct
-        self._nested = nested
         self._remembered: dict[bytes, Request] = {}
+        self._nested = nested or any("dict[" in repr(field.type) for field in fields(struct))
+        self._cannot_repeat = b"" if self._nested else _ONE_MEMBER
         self._decode = msgspec.json.Decoder(struct).decode
         self._decode_msgpack = msgspec.msgpack.Decoder(struct).decode
         self._allowed = allowed_values(struct)
@@ -117,7 +119,7 @@ class Decoder(Generic[Request]):
         return request
 
     def _decode_packed(self, packed: bytes) -> Request:
-        if packed[:1] <= _ONE_MEMBER or not self._may_repeat_a_packed_name(packed):
+        if packed[:1] <= self._cannot_repeat or not self._may_repeat_a_packed_name(packed):
             try:
                 request = self._decode_msgpack(packed)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -142,7 +144,7 @@ class Decoder(Generic[Request]):
         return self._convert(dict(pairs), strict=False)
 
     def _may_repeat_a_packed_name(self, packed: bytes) -> bool:
-        return any(packed.count(name) > 1 for name in self._names)
+        return self._nested or any(packed.count(name) > 1 for name in self._names)
 
     def _may_repeat_a_name(self, body: bytes) -> bool:
         """Whether a name may stand there twice, of which msgspec would take the last and say nothing."""

@@ -8,13 +8,14 @@ import msgspec
 from aiohttp import hdrs, web
 from multidict import CIMultiDictProxy, istr
 
-from croupier.command import Caller, check_idempotency_key
+from croupier.command import Caller, Outcome, check_idempotency_key
 from croupier.deterministic import CLOCK_MS_MAX
 from croupier.engine import Engine
 from croupier.errors import CroupierError
 from croupier.postgres import asking_postgres
 from croupier.query import Query, Sources
-from croupier_http.auth import Authenticator
+from croupier.run import AnyRun
+from croupier_http.auth import Authenticator, Identity
 from croupier_http.bodies import read_body
 from croupier_http.commands import CommandRunner
 from croupier_http.cors import Cors
@@ -33,9 +34,10 @@ _is_time = re.compile("[0-9]{1,15}").fullmatch
 _encode = msgspec.json.Encoder().encode
 
 Places = Mapping[str, str]
+Headers = CIMultiDictProxy[str]
 
 
-def single_header(headers: CIMultiDictProxy[str], name: istr) -> str | None:
+def single_header(headers: Headers, name: istr) -> str | None:
     """The header of that name, or None. Sent twice it could mean one thing to a proxy and another here: refused."""
     values = headers.getall(name, None)
     if values is None:
@@ -45,7 +47,7 @@ def single_header(headers: CIMultiDictProxy[str], name: istr) -> str | None:
     return values[0]
 
 
-def idempotency_key(headers: CIMultiDictProxy[str]) -> str:
+def idempotency_key(headers: Headers) -> str:
     """The idempotency key of a request; empty: none. Raises CroupierError VALIDATION_ERROR, MALFORMED_REQUEST."""
     key = single_header(headers, IDEMPOTENCY_KEY)
     if key is None:
@@ -54,7 +56,7 @@ def idempotency_key(headers: CIMultiDictProxy[str]) -> str:
     return key
 
 
-def set_clock(engine: Engine, headers: CIMultiDictProxy[str]) -> None:
+def set_clock(engine: Engine, headers: Headers) -> None:
     """Set the server's time as a test wants it, in Unix ms; refused but in deterministic mode."""
     if CLOCK not in headers:
         return
@@ -86,17 +88,38 @@ class CommandEndpoint:
         self._body_timeout_s = body_timeout_s
 
     async def answer(self, request: web.BaseRequest, op_id: bytes, _places: Places) -> Answer:
-        headers, runner = request.headers, self._runner
-        identity = self._authenticator.identify(single_header(headers, hdrs.AUTHORIZATION))
-        runner.check_access(identity)
+        identity = self.caller(request.headers)
         body = await read_body(request, self._body_timeout_s)
+        return await self.finish(self.begin(identity, request.headers, body, op_id))
+
+    def caller(self, headers: Headers) -> Identity:
+        """Who asks. Raises CroupierError where nobody is named who may."""
+        identity = self._authenticator.identify(single_header(headers, hdrs.AUTHORIZATION))
+        self._runner.check_access(identity)
+        return identity
+
+    def begin(self, identity: Identity, headers: Headers, body: bytes, op_id: bytes) -> AnyRun:
+        """Begin the command; `outcome` or `finish` has to follow. Raises CroupierError."""
         key = idempotency_key(headers)
-        command_request = runner.decoder.body(body)
+        request = self._runner.decoder.body(body)
         set_clock(self._engine, headers)
-        reply, replayed, rate_blocked = await runner.run(identity, command_request, op_id, key)
-        if replayed:
-            return Answer(_encode(reply), headers=_REPLAYED)
-        return Answer(_encode(reply), headers=_WOULD_BE_BLOCKED if rate_blocked else "")
+        return self._runner.begin(identity, request, op_id, key)
+
+    def outcome(self, run: AnyRun) -> Answer | None:
+        """The answer, once the script's is there; None where that takes `finish`. Raises CroupierError."""
+        outcome = self._runner.outcome(run)
+        return None if outcome is None else _answer(outcome)
+
+    async def finish(self, run: AnyRun) -> Answer:
+        """The answer, whatever it takes. Raises CroupierError."""
+        return _answer(await self._runner.finish(run))
+
+
+def _answer(outcome: Outcome[Any]) -> Answer:
+    reply, replayed, rate_blocked = outcome
+    if replayed:
+        return Answer(_encode(reply), headers=_REPLAYED)
+    return Answer(_encode(reply), headers=_WOULD_BE_BLOCKED if rate_blocked else "")
 
 
 class QueryEndpoint:

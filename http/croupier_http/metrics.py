@@ -1,7 +1,8 @@
 """All metrics of the HTTP server: their names, and how they are collected over the workers."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -12,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from croupier.room import Room
+from croupier.sinks import SinkProgress
 from croupier.transport import Transport
 from croupier_schemas.economy import TIERS, Tier
 
@@ -24,7 +26,7 @@ UNKNOWN_OPERATION: Final = "unknown"
 """The label of all requests that no operation takes, so that their paths do not become labels."""
 
 SECONDS_BOUNDS: Final = tuple(0.0005 * 2**step for step in range(14))
-"""Upper bounds of the buckets of `HTTP_SECONDS`, in seconds."""
+"""Upper bounds of the buckets of the durations of requests and commands, in seconds."""
 
 HTTP_REQUESTS: Final = Counter("http_requests", "Requests answered.", ["operation", "status"])
 HTTP_SECONDS: Final = Histogram(
@@ -66,6 +68,13 @@ SOCKETS: Final = Gauge(
 )
 SOCKET_FRAMES: Final = Counter(
     "websocket_frames", "Frames with data, by where they went.", ["kind", "direction"]
+)
+SOCKET_CLOSES: Final = Counter("websocket_closes", "WebSockets that ended, by close code.", ["kind", "code"])
+SOCKET_COMMAND_SECONDS: Final = Histogram(
+    "websocket_command_duration_seconds",
+    "Time from a frame to the reply to a command in it.",
+    ["command"],
+    buckets=SECONDS_BOUNDS,
 )
 PUSHES_DROPPED: Final = Counter(
     "websocket_pushes_dropped", "Pushes left out because the client does not read; the newest state follows."
@@ -127,24 +136,67 @@ class CommandTally(Tally):
             self._repeats.inc()
 
 
+class SocketTallies:
+    """Counts the frames of one kind of socket, and their ends."""
+
+    _CODES: Final = frozenset({*range(1000, 1004), *range(1007, 1014), 4401, 4403, 4429})
+
+    def __init__(self, kind: str) -> None:
+        self.frames = Tally(SOCKET_FRAMES, kind)
+        self.closes = Tally(SOCKET_CLOSES, kind)
+
+    def closed(self, code: int) -> None:
+        """Count an end; `code` 0 is one without a close frame."""
+        # Clients may send thousands of codes, which are not to become labels.
+        self.closes.count(str(code) if code in self._CODES else "other" if code else "1006")
+
+
+class SecondsTally:
+    """Durations for one label of a histogram with `SECONDS_BOUNDS`, counted here and carried over now and then.
+
+    Observing each would cost 5 us where the metrics of several workers are kept in files, a tenth of a command.
+    """
+
+    def __init__(self, histogram: Histogram, label: str) -> None:
+        self._histogram = histogram.labels(label)
+        self._counts = [0] * (len(SECONDS_BOUNDS) + 1)
+        self._sum_s = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one that took so long."""
+        self._counts[bisect_left(SECONDS_BOUNDS, seconds)] += 1
+        self._sum_s += seconds
+
+    def carry_over(self) -> None:
+        """Add what was observed since to the histogram. It has no public method for several at once."""
+        if not any(self._counts):
+            return
+        for bucket, count in zip(self._histogram._buckets, self._counts, strict=True):
+            if count:
+                bucket.inc(count)
+        self._histogram._sum.inc(self._sum_s)
+        self._counts = [0] * len(self._counts)
+        self._sum_s = 0.0
+
+
 class OperationMetrics:
     """The metrics of one operation, looked up once instead of at every request."""
 
     def __init__(self, operation: str) -> None:
         self.replies = Tally(HTTP_REQUESTS, operation)
-        self._observe = HTTP_SECONDS.labels(operation).observe
+        self.seconds = SecondsTally(HTTP_SECONDS, operation)
 
     def answered(self, status: int, seconds: float) -> None:
         """Count a reply."""
         self.replies.count(_STATUS_LABELS[status])
-        self._observe(seconds)
+        self.seconds.observe(seconds)
 
 
 class Sampler:
     """Brings the metrics up to date with what is counted elsewhere."""
 
     def __init__(self, transport: Transport, requests_in_flight: Callable[[], int]) -> None:
-        self.tallies: list[Tally] = []
+        self.tallies: list[Tally | SecondsTally] = []
         self.before: list[Callable[[], None]] = []
         """What sets further gauges."""
         self._transport = transport
@@ -178,15 +230,17 @@ class StateGauges(Collector):
         pools: Mapping[str, Mapping[str, int]] | None,
         daily: Mapping[Tier, int] | None,
         heals: Mapping[str, int] | None,
+        sinks: Sequence[SinkProgress],
         room: Room,
     ) -> None:
         """`pools` is remaining stock by banner and rarity, `daily` remaining pulls by tier, `heals` counts by cause.
 
-        None: not to be had now.
+        None: not to be had now. `sinks` are those beyond Postgres that are on, as far as they can be asked for.
         """
         self._pools = pools
         self._daily = daily
         self._heals = heals
+        self._sinks = sinks
         self._room = room
 
     def collect(self) -> Iterable[Metric]:
@@ -217,13 +271,17 @@ class StateGauges(Collector):
     def _of_room(self) -> Iterable[Metric]:
         measured = self._room.measured
         yield GaugeMetricFamily(OUTBOX_LENGTH, "Events in the outbox.", measured.outbox)
-        for name, text, value in (
-            (LAG_EVENTS, "Events that a sink has not taken yet.", measured.behind),
-            (LAG_SECONDS, "Age of the oldest event that a sink has not taken yet.", measured.behind_s),
-        ):
-            lag = GaugeMetricFamily(name, text, labels=["sink"])
-            lag.add_metric(["postgres"], value)
-            yield lag
+        events = GaugeMetricFamily(LAG_EVENTS, "Events that a sink has not taken yet.", labels=["sink"])
+        seconds = GaugeMetricFamily(
+            LAG_SECONDS, "Age of the oldest event that a sink has not taken yet.", labels=["sink"]
+        )
+        events.add_metric(["postgres"], measured.behind)
+        seconds.add_metric(["postgres"], measured.behind_s)
+        for sink in self._sinks:
+            events.add_metric([sink.sink], sink.lag_events)
+            seconds.add_metric([sink.sink], sink.lag_seconds)
+        yield events
+        yield seconds
         yield GaugeMetricFamily(
             MEMORY_RATIO, "Redis' used memory / maxmemory.", measured.memory_percent / 100
         )
@@ -232,10 +290,11 @@ class StateGauges(Collector):
         )
 
 
-def exposition(state: StateGauges) -> bytes:
-    """All metrics in Prometheus' text format."""
+def exposition(*states: Collector) -> bytes:
+    """All metrics in Prometheus' text format; `states` are gauges that no worker keeps."""
     of_state = CollectorRegistry()
-    of_state.register(state)
+    for state in states:
+        of_state.register(state)
     return generate_latest(_of_all_workers()) + generate_latest(of_state)
 
 

@@ -6,16 +6,19 @@ from importlib.metadata import version
 
 import msgspec
 
+from croupier.analytics.watch import OddsWatch
 from croupier.errors import CroupierError
 from croupier.gacha.queries import remaining_stock
 from croupier.history import daily_remaining
 from croupier.partition_state import heals
 from croupier.postgres import is_away
 from croupier.query import Sources
+from croupier.sinks import SinkProgress, sink_progress, sinks_on
 from croupier.transport import TransportError
 from croupier_http import docs_page, metrics, openapi
 from croupier_http.checks import ESSENTIAL, readiness
 from croupier_http.endpoints import Page
+from croupier_http.odds_gauge import OddsGauge
 from croupier_http.operations import PAGES
 from croupier_http.replies import Answer
 from croupier_schemas.economy import RARITIES, Tier
@@ -34,9 +37,10 @@ _encode = msgspec.json.Encoder().encode
 class Pages:
     """The pages of one worker."""
 
-    def __init__(self, sources: Sources, sampler: metrics.Sampler) -> None:
+    def __init__(self, sources: Sources, sampler: metrics.Sampler, odds_watch: OddsWatch) -> None:
         self._sources = sources
         self._sampler = sampler
+        self._odds_watch = odds_watch
         self._started_s = time.monotonic()
         self._openapi = _encode(openapi.document())
         self._docs = docs_page.page(openapi.document()).encode()
@@ -94,9 +98,14 @@ class Pages:
         """Everything for Prometheus; what cannot be asked for right now is left out."""
         self._sampler.sample()
         state = metrics.StateGauges(
-            await self._pools(), await self._daily(), await self._heals(), self._sources.engine.room
+            await self._pools(),
+            await self._daily(),
+            await self._heals(),
+            await self._sinks(),
+            self._sources.engine.room,
         )
-        return Answer(metrics.exposition(state), content_type=metrics.CONTENT_TYPE)
+        odds = OddsGauge(self._odds_watch.read())
+        return Answer(metrics.exposition(state, odds), content_type=metrics.CONTENT_TYPE)
 
     async def openapi(self) -> Answer:
         """The description of the API for machines."""
@@ -127,6 +136,17 @@ class Pages:
             if not is_away(error):
                 raise
             return None
+
+    async def _sinks(self) -> list[SinkProgress]:
+        pool, on = self._sources.postgres, sinks_on(self._sources.engine.settings)
+        if pool is None or not on:
+            return []
+        try:
+            return await sink_progress(pool, on)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            return []
 
     async def _heals(self) -> dict[str, int] | None:
         pool = self._sources.postgres

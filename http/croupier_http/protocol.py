@@ -15,6 +15,7 @@ from aiohttp.streams import StreamReader
 from croupier_http.app import App
 from croupier_http.bodies import BODY_BYTES_MAX
 from croupier_http.checks import CannotServe
+from croupier_http.direct import begin
 
 KEEPALIVE_TIMEOUT_S: Final = 30.0
 """How long a connection may be idle, or take to send the headers of a request."""
@@ -30,13 +31,75 @@ def require_c_parser() -> None:
 
 
 class Protocol(web.RequestHandler):
-    """A connection. What aiohttp would answer by itself, mostly to what is not HTTP, has the form of all errors."""
+    """A connection. What aiohttp would answer by itself, mostly to what is not HTTP, has the form of all errors.
 
-    __slots__ = ("_app",)
+    Commands are answered directly. All else is left to aiohttp's task, which sleeps until `_waiter` has a result.
+    `answer_timeout_s` is the longest that a command may take.
+    """
 
-    def __init__(self, app: App, manager: web.Server, **options: Any) -> None:
+    __slots__ = ("_answer_timeout_s", "_app", "_directly", "_ended")
+
+    def __init__(self, app: App, answer_timeout_s: float, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
         self._app = app
+        self._answer_timeout_s = answer_timeout_s
+        self._directly = False
+        self._ended: asyncio.Future[None] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        waiter = self._waiter
+        if waiter is None or waiter.done():  # the task is at work
+            super().data_received(data)
+            return
+        self._waiter = None  # so that it sleeps on
+        super().data_received(data)
+        self._waiter = waiter
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer in its turn what has been received, as far as that is possible directly."""
+        messages, waiter = self._messages, self._waiter
+        while messages and not self._directly and waiter is not None and not waiter.done():
+            message, payload = messages.popleft()
+            self._directly = True
+            if (
+                isinstance(message, RawRequestMessage)
+                and not self._paused
+                and not self._buffer_paused  # only the task reads on once there is room for further requests
+                and begin(self._app, message, payload, self._send)
+            ):
+                assert self._parser is not None
+                self._parser.message_consumed()
+                if self._directly:
+                    self._idle_until(self._answer_timeout_s)
+            else:
+                self._directly = False
+                messages.appendleft((message, payload))
+                waiter.set_result(None)
+
+    def _send(self, response: bytes, close: bool) -> None:
+        """The end of what was begun directly."""
+        self._directly = False
+        if self.transport is not None:
+            self.transport.write(response)
+            if close:
+                self.force_close()
+        self._idle_until(KEEPALIVE_TIMEOUT_S)
+        if self._ended is not None:
+            self._ended.set_result(None)
+        elif self._messages:
+            self._loop.call_soon(self._go_on)
+
+    def _idle_until(self, seconds: float) -> None:
+        """To aiohttp the connection is idle all the time: have it wait so long from now."""
+        self._next_keepalive_close_time = self._loop.time() + seconds
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's own signature
+        """End the connection, after what is being answered; `timeout` is how long that may take, in seconds."""
+        if self._directly:
+            self._ended = self._loop.create_future()
+            await asyncio.wait((self._ended,), timeout=timeout)
+        await super().shutdown(timeout)
 
     def handle_error(
         self,
@@ -49,16 +112,18 @@ class Protocol(web.RequestHandler):
 
 
 class HttpServer(web.Server):
-    """Makes a `Protocol` for each connection."""
+    """Makes a `Protocol` for each connection. `answer_timeout_s` is the longest that a command may take."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, answer_timeout_s: float) -> None:
         super().__init__(app.handle, request_factory=self._request)
         self._app = app
+        self._answer_timeout_s = answer_timeout_s
         self._event_loop = asyncio.get_running_loop()
 
     def __call__(self) -> web.RequestHandler:
         return Protocol(
             self._app,
+            self._answer_timeout_s,
             self,
             loop=self._event_loop,
             access_log=None,

@@ -65,17 +65,21 @@ class Finisher:
 
     def finish(self, request: web.BaseRequest, answer: Answer, headers: str, *, close: bool) -> Prebuilt:
         """The response. `headers` are added to the answer's own; `close` ends the connection after it."""
-        body, keep_alive = answer.body, request.keep_alive and not close and not self.closing
+        keep_alive = request.keep_alive and not close and not self.closing
         if not keep_alive or request.version != HttpVersion11:
             headers += f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n"
-        lines = (
-            f"Content-Type: {answer.content_type}\r\nContent-Length: {len(body)}\r\n"
-            f"Cache-Control: {answer.cache_control}\r\n{self._date_line()}{answer.headers}{headers}\r\n"
-        )
-        head = _STATUS_LINES[answer.status] + lines.encode("ascii")
+        head = self.head(answer, headers)
         # Both tell the length of what they leave out.
         without_body = request.method == "HEAD" or answer.status == HTTPStatus.NOT_MODIFIED
-        return Prebuilt(head if without_body else head + body, answer.status, keep_alive=keep_alive)
+        return Prebuilt(head if without_body else head + answer.body, answer.status, keep_alive=keep_alive)
+
+    def head(self, answer: Answer, headers: str) -> bytes:
+        """Status line and header lines of a response, as far as the empty line; `headers` are added to the answer's."""
+        lines = (
+            f"Content-Type: {answer.content_type}\r\nContent-Length: {len(answer.body)}\r\n"
+            f"Cache-Control: {answer.cache_control}\r\n{self._date_line()}{answer.headers}{headers}\r\n"
+        )
+        return _STATUS_LINES[answer.status] + lines.encode("ascii")
 
     def _date_line(self) -> str:
         now_s = int(time.time())

@@ -28,13 +28,15 @@ class Route:
 class Routes:
     """Finds routes by method and path. Paths are compared as they were sent; GET answers HEAD as well.
 
-    `metrics` are those of all operations, by name; `unknown` is the route of every address that there is not.
+    `metrics` are those of all operations, by name; `commands` are the routes of the commands by path, all of them POST;
+    `unknown` is the route of every address that there is not.
     """
 
     def __init__(self, cors: Cors | None = None) -> None:
         self._cors = cors
         self._paths: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], str]] = []
+        self.commands: dict[str, Route] = {}
         self.metrics = {UNKNOWN_OPERATION: OperationMetrics(UNKNOWN_OPERATION)}
         self.unknown = self._unrouted(Unrouted(partial(CroupierError, "NOT_FOUND")))
 
@@ -44,7 +46,10 @@ class Routes:
         if operation in self.metrics:
             raise ValueError(f"{method} {path}: there is an operation {operation} already")
         metrics = self.metrics[operation] = OperationMetrics(operation)
-        methods = self._paths[path] = {method: Route(operation, endpoint, metrics, is_command)}
+        route = Route(operation, endpoint, metrics, is_command)
+        methods = self._paths[path] = {method: route}
+        if is_command:
+            self.commands[path] = route
         if method == "GET":
             methods["HEAD"] = methods["GET"]
         if self._cors is not None:

@@ -62,7 +62,10 @@ class Supervisor:
                 return
             if time.monotonic() - started_s >= _SETTLED_S:
                 pause_s = _RESTART_PAUSE_MIN_S
-            log.error("worker died; another one follows", exit_code=code, pause_s=pause_s)
+            if code == 0:  # somebody has asked this one to stop, or all of us, and we hear of it in a moment
+                log.info("worker stopped; another one follows", pause_s=pause_s)
+            else:
+                log.error("worker died; another one follows", exit_code=code, pause_s=pause_s)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), pause_s)
             pause_s, first = min(2 * pause_s, _RESTART_PAUSE_MAX_S), False

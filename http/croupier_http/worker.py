@@ -15,6 +15,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
+from croupier.clickhouse import ClickHouse
 from croupier.durability import Durability
 from croupier.engine import Engine
 from croupier.errors import CroupierError
@@ -36,6 +37,10 @@ log = structlog.get_logger("croupier_http.worker")  # as the main module it woul
 
 EXIT_CANNOT_RUN: Final = 2
 _SHUTDOWN_MARGIN_S: Final = 3.0
+
+_BACKLOG: Final = 4_096
+"""Connections that may wait to be accepted; the system's `net.core.somaxconn` bounds it too. One that finds no room is
+tried again by the client's system, a second later and more: too few make a crowd that comes back wait for minutes."""
 
 _POSTGRES_CONNECTIONS_MAX: Final = 8
 _POSTGRES_TIMEOUT_S: Final = 5.0
@@ -68,11 +73,14 @@ async def run_worker(
     stop = stop or asyncio.Event()
     async with _sources(settings) as sources:
         economy = None if sources.postgres else load_configured_economy(settings)
-        app, sampler, web_sockets = build_app(sources, settings)
-        runner = _Runner(HttpServer(app), web_sockets.sockets, shutdown_timeout_s(settings))
+        app, sampler, web_sockets, odds_watch = build_app(sources, settings)
+        timeout_s = shutdown_timeout_s(settings)
+        runner = _Runner(HttpServer(app, timeout_s), web_sockets.sockets, timeout_s)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, settings.http_host, settings.http_port, reuse_port=True)
+            site = web.TCPSite(
+                runner, settings.http_host, settings.http_port, reuse_port=True, backlog=_BACKLOG
+            )
             await _until_stopped(
                 stop,
                 keep_connected(sources.engine, economy),
@@ -80,6 +88,7 @@ async def run_worker(
                 _keep_sampling(sampler),
                 _keep_listening(sources.engine),
                 keep_measuring(sources.engine, sources.postgres),
+                odds_watch.keep_watching(),
                 web_sockets.sockets.keep_watching(),
                 web_sockets.greetings.keep_greeting(),
                 web_sockets.live.keep_listening(),
@@ -106,7 +115,8 @@ class _Runner(web.ServerRunner):
 
 @contextlib.asynccontextmanager
 async def _sources(settings: Settings) -> AsyncIterator[Sources]:
-    """The engine and the connections behind it, closed afterwards."""
+    """The engine and the connections behind it, closed afterwards. Raises SettingsError."""
+    clickhouse = _clickhouse(settings)
     transport = connect_later(settings)
     pool, durability = None, None
     if settings.database_url:
@@ -121,11 +131,23 @@ async def _sources(settings: Settings) -> AsyncIterator[Sources]:
     else:
         log.warning(NO_POSTGRES)
     try:
-        yield Sources(Engine(transport, settings, durability), pool)
+        yield Sources(Engine(transport, settings, durability), pool, clickhouse)
     finally:
+        if clickhouse is not None:
+            await clickhouse.close()
         await transport.close()
         if pool is not None:
             pool.terminate()
+
+
+def _clickhouse(settings: Settings) -> ClickHouse | None:
+    """ClickHouse, which is connected to when it is first asked. Raises SettingsError."""
+    if not settings.clickhouse_on:
+        return None
+    try:
+        return ClickHouse.of_url(settings.clickhouse_url)
+    except ValueError as error:
+        raise SettingsError(f"CLICKHOUSE_URL {error}") from None
 
 
 async def _listen(site: web.TCPSite, engine: Engine, listening: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from croupier_schemas.common import UserId
-from croupier_schemas.economy import BannerName, Rarity
+from croupier_schemas.economy import BannerName, Game, Rarity
 from croupier_schemas.wallet import Cursor
 
 AsOf = Annotated[
@@ -54,54 +54,77 @@ class PoolsReply(msgspec.Struct, frozen=True):
 
 
 class ObservedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many pulls are looked at."""
+    """How many rounds are looked at."""
 
-    pulls: Annotated[int, Meta(ge=1, le=20_000, description="The newest ones")] = 5_000
+    rounds: Annotated[int, Meta(ge=1, le=20_000, description="The newest ones of each game")] = 5_000
 
 
-class ObservedRarity(msgspec.Struct, frozen=True):
-    """How often a rarity was drawn, and how often it was to be expected. Draws count before stock replaces them."""
+class ObservedOutcome(msgspec.Struct, frozen=True):
+    """How often something came out, and how often it was to be expected."""
 
-    rarity: Rarity
-    weight_ppm: Annotated[int, Meta(description="Weight in the table, without pity")]
+    outcome: str
     observed: int
     expected: Annotated[
-        float, Meta(description="Sum over the draws of the disclosed probability, pity included")
+        float, Meta(description="Sum over the draws of the disclosed probability; for rarities with pity")
     ]
     deviation: Annotated[
         float, Meta(description="Standard deviation of the number of draws, where the odds are as disclosed")
     ]
 
 
-class ObservedOdds(msgspec.Struct, frozen=True):
-    """The newest draws from one banner under one version of the economy, against its disclosed odds.
+class ObservedTable(msgspec.Struct, frozen=True):
+    """Draws of one kind against the disclosed probability of each of them.
 
-    The test compares the counts with the disclosed probability of each draw, given the pity counters that it found.
-    Rarities that are expected fewer than five times are counted together with the next lower one. `p_value` is the
+    Outcomes that are expected fewer than five times are counted together with the next one. `p_value` is the
     probability of a deviation at least as large where the odds are as disclosed; null where there are too few draws.
     """
 
-    banner: BannerName
-    economy: str
-    in_force: bool
-    pulls: int
+    name: Annotated[str, Meta(examples=["Rarity", "Epic items", "Reel 1, top row", "Crash point"])]
     draws: int
-    first_at: datetime.datetime
-    last_at: datetime.datetime
-    rarities: list[ObservedRarity]
-    tested: Annotated[list[list[Rarity]], Meta(description="The groups of rarities that were compared")]
+    outcomes: list[ObservedOutcome]
+    tested: Annotated[list[list[str]], Meta(description="The groups of outcomes that were compared")]
     chi_square: float | None
     degrees_of_freedom: int
     p_value: float | None
 
 
+class ObservedMean(msgspec.Struct, frozen=True):
+    """The average payout of a round, in percent of its bet: as it was, and as it is disclosed."""
+
+    observed: float
+    expected: float
+    deviation: Annotated[
+        float, Meta(description="Standard deviation of the average, where the odds are as disclosed")
+    ]
+
+
+class ObservedOdds(msgspec.Struct, frozen=True):
+    """The newest rounds of one game, or from one banner, under one version of the economy, against its disclosed odds.
+
+    Rarities count as they were drawn, before stock replaces them, and are compared with the probabilities for the pity
+    counters that each draw found. `p_value` judges all tables together: the smallest of theirs times their number
+    (Bonferroni).
+    """
+
+    game: Game
+    banner: Annotated[BannerName | None, Meta(description="null: the game has none")]
+    economy: str
+    in_force: bool
+    rounds: int
+    first_at: datetime.datetime
+    last_at: datetime.datetime
+    tables: list[ObservedTable]
+    rtp: Annotated[ObservedMean | None, Meta(description="null where players decide what it is")]
+    p_value: float | None
+
+
 class ObservedReply(msgspec.Struct, frozen=True):
-    """Observed against disclosed odds, by banner and version of the economy; those drawn from last come first."""
+    """Observed against disclosed odds, by game, banner and version of the economy; the banners come first."""
 
     total: int
     items: list[ObservedOdds]
-    pulls: Annotated[int, Meta(description="How many pulls were counted")]
-    complete: Annotated[bool, Meta(description="Whether these are all pulls that there ever were")]
+    rounds: Annotated[int, Meta(description="How many rounds were counted")]
+    complete: Annotated[bool, Meta(description="Whether these are all rounds that there ever were")]
     as_of: AsOf
 
 
@@ -284,6 +307,23 @@ class RedisState(msgspec.Struct, frozen=True):
     memory_percent: Annotated[float, Meta(description="Of `maxmemory`; 0 where that is not set")]
 
 
+class SocketCounts(msgspec.Struct, frozen=True):
+    """WebSockets over all workers; counters since the server started."""
+
+    open: Annotated[dict[str, int], Meta(description="Those that are open now, by kind")]
+    frames_in: int
+    frames_out: int
+    pushes_dropped: Annotated[int, Meta(description="Left out because the client does not read")]
+    slow_readers_closed: int
+    fanout_buckets: Annotated[
+        list[int],
+        Meta(
+            description="Pushes that took no longer from their event than each of `fanout_bounds_s`, then all"
+        ),
+    ]
+    fanout_bounds_s: list[float]
+
+
 class OperationsReply(msgspec.Struct, frozen=True):
     """The servers now. Counters start at 0 with the server: a rate is the difference of two replies."""
 
@@ -302,3 +342,4 @@ class OperationsReply(msgspec.Struct, frozen=True):
     operations: list[OperationCounts]
     commands: list[CommandCounts]
     blocks: list[BlockCounts]
+    sockets: SocketCounts

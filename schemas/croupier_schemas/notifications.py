@@ -1,7 +1,7 @@
 """Notifications: what administrators tell players."""
 
 import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,8 +12,12 @@ NotificationType = Literal["ADMIN_NOTIFICATION", "ADMIN_BROADCAST"]
 # Postgres holds every text but one with a zero character.
 Title = Annotated[str, Meta(pattern=r"^[^\x00]{1,200}\Z")]
 Body = Annotated[str, Meta(pattern=r"^[^\x00]{0,4000}\Z")]
+# Beyond, JavaScript rounds; and msgpack, as some clients read notifications, has no integers of more than 64 bits.
+_INTEGER_MAX: Final = 2**53 - 1
+_Integer = Annotated[int, Meta(ge=-_INTEGER_MAX, le=_INTEGER_MAX)]
 Data = Annotated[
-    dict[str, str | int | bool | None], Meta(max_length=32, description="For the client; any few members")
+    dict[str, str | _Integer | bool | None],
+    Meta(max_length=32, description="For the client; any few members"),
 ]
 
 

@@ -23,6 +23,7 @@ PREMIUM_PER_MINUTE = 3
 """So few commands a minute may a PREMIUM player give here, so that a test meets the limit."""
 
 Open = Callable[..., Awaitable[Visit]]
+Operator = Callable[..., Awaitable[Visit]]
 
 _users = itertools.count(1_000)
 
@@ -98,6 +99,25 @@ async def visit(installation: Up, browser: Browser, request: pytest.FixtureReque
         await each.picture(f"{request.node.name}-{place}".translate(_NOT_IN_FILE_NAMES)[:120])
         await each.page.context.close()
     assert [problem for each in visits for problem in each.problems] == []
+
+
+@pytest.fixture
+def operator(visit: Open) -> Operator:
+    """Opens a panel of the console as an operator."""
+
+    async def open_console(panel: str = "overview", **options: Any) -> Visit:
+        each = await visit("/console", claims={"role": "admin"}, **options)
+        await expect(each.find("#panels")).to_be_visible()
+        await each.go(panel)
+        return each
+
+    return open_console
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def player(visit: Open) -> Visit:
+    """A player, whose page is not looked at."""
+    return await visit("/health")
 
 
 _NOT_IN_FILE_NAMES = str.maketrans("/[]: ", "_____")

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.conftest import Open
 
@@ -12,10 +12,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 PHONE = {"width": 360, "height": 740}
 LOOKS: dict[str, dict[str, Any]] = {
     "dark": {"color_scheme": "dark"},
-    "light": {"color_scheme": "light"},
-    "phone": {"color_scheme": "dark", "viewport": PHONE, "has_touch": True},
-    "phone-light": {"color_scheme": "light", "viewport": PHONE, "has_touch": True},
+    "phone": {"color_scheme": "light", "viewport": PHONE, "has_touch": True},
 }
+"""Each scheme and each width once: colours do not depend on the width, nor the layout on the scheme."""
+
 VIEWS = ("gacha", "crash", "slot", "rps", "history", "sessions", "fairness")
 
 
@@ -46,6 +46,35 @@ async def test_given_every_view_when_played_in_then_axe_finds_nothing_and_nothin
     await player.verified()
     await player.require_accessible()
     await player.page.screenshot(path=f".artefacts/play-{look}-verifier.png")
+
+
+async def test_given_the_largest_balances_and_long_names_on_a_phone_then_nothing_is_cut_off(
+    visit: Open,
+) -> None:
+    player = await visit("/health", viewport=PHONE, has_touch=True)
+    largest = 999_999_999_999_999
+
+    async def enlarge(route: Route) -> None:
+        reply = await route.fetch()
+        await route.fulfill(response=reply, json=await reply.json() | {"tokens": largest, "gems": largest})
+
+    async def lengthen(route: Route) -> None:
+        reply = await route.fetch()
+        banners = await reply.json()
+        for banner in banners["items"]:
+            banner |= {"featured": ["an_item_whose_name_is_long" * 4], "rate_up": "Legendary"}
+            banner["cost_tokens"] = {"one": largest, "ten": largest}
+        await route.fulfill(response=reply, json=banners)
+
+    await player.page.route("**/api/wallet", enlarge)
+    await player.page.route("**/api/games/gacha/banners", lengthen)
+    await player.page.goto(player.page.url.partition("/health")[0] + f"/play#token={player.token}")
+    await expect(player.find("#tokens")).to_have_text(f"{largest:,}")
+    await expect(player.button("Pull ten")).to_contain_text(f"{largest:,}")
+    for view in VIEWS:
+        await player.go(view)
+        width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert await player.page.evaluate(width) == 0, view
 
 
 async def test_given_the_page_before_sign_in_then_axe_finds_nothing(visit: Open) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.conftest import Open
 from tests.browser.visit import DEADLINE_MS
@@ -81,6 +81,87 @@ async def test_given_a_worker_that_is_killed_then_the_page_reconnects_to_the_nex
     assert player.ask("/health")["worker_pid"] != worker
     await player.button("Pull · ").click()
     await expect(player.find("#tokens")).to_have_text("95,000")
+
+
+OPENING_DEADLINE_MS = 12_000
+"""So long has a connection from the beginning to its greeting."""
+
+
+async def test_given_a_socket_that_is_never_greeted_when_its_time_is_over_then_the_page_opens_another(
+    visit: Open, wire: Wire
+) -> None:
+    player = await visit("/health", url=wire.url)
+    player.expect_refusals(0)
+    await player.page.clock.install()
+    wire.swallows_pushes = True
+    async with player.page.expect_websocket():
+        await player.page.goto(f"{wire.url}/play#token={player.token}")
+    await expect(player.find("#link-text")).to_have_text("Connecting")
+    wire.swallows_pushes = False
+
+    await player.page.clock.run_for(OPENING_DEADLINE_MS)
+
+    await player.require_live()
+
+
+async def test_given_a_ticket_that_never_comes_when_its_time_is_over_then_the_page_asks_for_another(
+    visit: Open,
+) -> None:
+    player = await visit("/health")
+    await player.page.clock.install()
+    asked = asyncio.Event()
+
+    async def swallow(route: Route) -> None:
+        asked.set()
+
+    await player.page.route("**/api/games/ws/ticket", swallow, times=1)
+    await player.page.goto(player.page.url.partition("/health")[0] + f"/play#token={player.token}")
+    await asyncio.wait_for(asked.wait(), DEADLINE_MS / 1000)
+
+    await player.page.clock.run_for(OPENING_DEADLINE_MS)
+
+    await player.require_live()
+
+
+async def test_given_a_socket_that_is_never_greeted_when_the_server_is_reachable_again_then_another_is_opened(
+    visit: Open, wire: Wire
+) -> None:
+    player = await visit("/health", url=wire.url)
+    player.expect_refusals(0)
+    wire.swallows_pushes = True
+    async with player.page.expect_websocket():
+        await player.page.goto(f"{wire.url}/play#token={player.token}")
+    await expect(player.find("#link-text")).to_have_text("Connecting")
+    wire.swallows_pushes = False
+    # No timer of the page goes off any more.
+    await player.page.evaluate("for (let id = setTimeout(() => {}); id > 0; id -= 1) clearTimeout(id)")
+
+    await player.page.evaluate("dispatchEvent(new Event('offline'))")
+
+    await player.require_live()
+
+
+async def test_given_a_refusal_for_a_second_when_it_is_over_then_what_failed_can_still_be_read(
+    visit: Open,
+) -> None:
+    player = await visit()
+    player.expect_refusals(503)
+    body = {"code": "ENGINE_UNAVAILABLE", "message": "Nothing was done."}
+
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=503, json=body, headers={"Retry-After": "4"})
+
+    await player.page.route("**/api/games/rps/odds", refuse)
+    await player.page.clock.install()
+    await player.page.reload()
+    await player.go("rps")
+    error = player.find("#rps-error")
+    await expect(error).to_contain_text("Ready in")
+
+    await player.page.clock.run_for(4_500)
+    await expect(error).to_have_text("Nothing was done. ")
+    await player.page.clock.run_for(10_000)
+    await expect(error).to_be_hidden()
 
 
 async def test_given_another_device_of_the_player_when_it_plays_then_this_page_is_told(visit: Open) -> None:

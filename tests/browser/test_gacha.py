@@ -1,11 +1,14 @@
 """The gacha on the play page, from the link to the history."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
 
+from croupier_cli.data_directory import read_secrets
 from tests.browser.conftest import PREMIUM_PER_MINUTE, Open
+from tests.browser.visit import token_for
 from tests.cli.support import Up
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -22,6 +25,47 @@ async def test_given_the_link_with_a_token_when_opened_then_the_address_bar_and_
     await player.page.reload()
     await player.require_live()
     await expect(player.find("#tokens")).to_have_text("100,000")
+
+
+async def test_given_a_link_of_another_player_when_opened_in_the_tab_then_the_page_asks_first(
+    visit: Open,
+) -> None:
+    player, other = await visit(), await visit("/health")
+    await expect(player.find("#who")).to_have_text(f"Player {player.user}")
+    await player.require_live()
+    address = f"{player.page.url}#token={other.token}"
+    for leave_first in (False, True):
+        if leave_first:
+            await player.page.goto("about:blank")
+        await player.page.goto(address)
+        await expect(player.find("#offer")).to_contain_text(f"signed in as player {player.user}")
+        await expect(player.find("#who")).to_have_text(f"Player {player.user}")
+        assert other.token not in player.page.url
+        await player.require_accessible()
+        if not leave_first:
+            await player.button(f"Stay player {player.user}").click()
+            await expect(player.find("#offer")).to_be_hidden()
+            await expect(player.find("#who")).to_have_text(f"Player {player.user}")
+    await player.picture("another-players-link")
+    await player.button(f"Change to player {other.user}").click()
+    await expect(player.find("#who")).to_have_text(f"Player {other.user}")
+    await player.require_live()
+
+
+async def test_given_a_newer_token_of_the_same_player_when_the_link_is_opened_then_it_is_taken_without_asking(
+    visit: Open, installation: Up
+) -> None:
+    player = await visit()
+    await player.go("slot")
+    secret = read_secrets(Path(installation.ready["data_dir"]))["JWT_SECRET_KEY"]
+    newer = token_for(installation, secret, player.user)
+    async with player.page.expect_event("load"):
+        await player.page.goto(f"{player.page.url.partition('#')[0]}#token={newer}")
+    await expect(player.find("#slot-title")).to_be_visible()
+    assert newer not in player.page.url
+    kept = await player.page.evaluate("sessionStorage.getItem('croupier.token.play')")
+    assert kept == newer
+    await expect(player.find("#offer")).to_be_hidden()
 
 
 async def test_given_no_token_when_the_page_is_opened_then_one_can_be_pasted(visit: Open) -> None:
@@ -130,6 +174,40 @@ async def test_given_the_odds_when_opened_then_they_are_those_that_the_server_di
         await expect(row).to_contain_text(f"{exact['numerator']:,} / {exact['denominator']:,}")
     await expect(player.find("#odds")).to_contain_text("Rising chance of Legendary, from draw 74")
     await expect(player.find("#odds")).to_contain_text("featured")
+    await expect(player.find("#odds .muted").last).to_contain_text(
+        re.compile(r"Version .* in force on .*20\d\d")
+    )
+
+
+async def test_given_any_banner_before_a_pull_then_chances_price_and_rules_are_told_in_words(
+    visit: Open,
+) -> None:
+    player = await visit()
+    for banner in player.ask("/api/games/gacha/banners")["items"]:
+        await player.page.get_by_role("radio", name=banner["name"].title()).check()
+        odds = player.ask(f"/api/games/gacha/odds?banner={banner['name']}")["odds"]
+        for each in odds["rarities"]:
+            chance = f"{each['rarity']} {each['probability']['percent']} %"
+            await expect(player.find("#chances")).to_contain_text(chance)
+        await player.button("All odds").click()
+        await expect(player.find("#odds-summary")).to_be_focused()
+        said = player.find("#odds-body > .rules")
+        prices = [f"{banner['cost_tokens']['one']:,} tokens", f"{banner['cost_tokens']['ten']:,} tokens"]
+        if banner["cost_gems"]:
+            prices += [f"{banner['cost_gems']['one']:,} gems", f"{banner['cost_gems']['ten']:,} gems"]
+        for price in prices:
+            await expect(said).to_contain_text(price)
+        for each in odds["rarities"]:
+            if each["hard_pity"]:
+                await expect(said).to_contain_text(
+                    f"After {each['hard_pity'] - 1} draws without {each['rarity']}, the next draw is"
+                )
+            if each["soft_pity"]:
+                await expect(said).to_contain_text(f"From draw {each['soft_pity']['from_draw']} without")
+            if each["initial_stock"] is not None:
+                await expect(said).to_contain_text(f"{each['rarity']} is limited")
+        if odds["guarantee"]:
+            await expect(said).to_contain_text("is a featured one for certain")
 
 
 async def test_given_a_stock_when_its_banner_is_shown_then_what_is_left_is_disclosed(visit: Open) -> None:

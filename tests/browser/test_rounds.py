@@ -1,8 +1,10 @@
 """Crash, slot, rock, paper, scissors, and sessions on the play page."""
 
 import re
+from contextlib import suppress
 
 import pytest
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 from playwright.async_api import expect
 
 from tests.browser.conftest import Open
@@ -31,8 +33,8 @@ async def test_given_a_bet_when_cashed_out_then_it_is_paid_and_can_be_verified(v
     await player.go("crash")
     for _ in range(TRIES):
         await bet(player)
-        await expect(player.find("#crash-out")).to_be_focused()
-        await player.button("Cash out").click()
+        with suppress(PlaywrightTimeoutError):  # a round that was lost at once may never be seen to run
+            await player.find("#crash-out:focus").click(timeout=3_000)
         if (said := await ended(player)).startswith("Cashed out at 1.0"):
             break
     else:

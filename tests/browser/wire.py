@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import suppress
 
+_HANDSHAKE = b"HTTP/1.1 101 "
+
 
 class Wire:
     """Forwards TCP connections to a port of this machine. The page is opened at `url`."""
@@ -14,6 +16,8 @@ class Wire:
         self.port = 0
         self.swallows_replies = False
         """Whether what the server says is lost on the way, while requests arrive."""
+        self.swallows_pushes = False
+        """Whether a WebSocket that is opened now stays silent after its handshake, whatever the server says."""
 
     @property
     def url(self) -> str:
@@ -21,7 +25,7 @@ class Wire:
 
     async def mend(self) -> None:
         """Forward from now on, on the same port as before."""
-        self.swallows_replies = False
+        self.swallows_replies = self.swallows_pushes = False
         self._listener = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
         self.port = self._listener.sockets[0].getsockname()[1]
 
@@ -51,10 +55,14 @@ class Wire:
     async def _copy(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool = False
     ) -> None:
+        silent = False
         with suppress(ConnectionError):
             while data := await reader.read(65_536):
-                if back and self.swallows_replies:
+                if silent or (back and self.swallows_replies):
                     continue
+                if back and self.swallows_pushes and data.startswith(_HANDSHAKE):
+                    silent = True
+                    data = data[: data.index(b"\r\n\r\n") + 4]
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()

@@ -26,16 +26,19 @@ from tests.forked import run_forked
 
 DEADLINE_S = 60.0
 _OURS = re.compile(
-    r"CROUPIER_|CASINO_|(REDIS_URL|DATABASE_URL|JWT_SECRET_KEY|FORCE_COLOR|PROMETHEUS_MULTIPROC_DIR)$"
+    r"CROUPIER_|CASINO_|KAFKA_|CLICKHOUSE_|(REDIS_URL|DATABASE_URL|JWT_SECRET_KEY|FORCE_COLOR|PROMETHEUS_MULTIPROC_DIR)$"
 )
 
 Environment = Mapping[str, str]
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment without settings of Croupier, and with these instead."""
+    """This process's environment without settings of Croupier, and with these instead.
+
+    The analytics are off unless these say otherwise: most tests do not need them, and their start takes time.
+    """
     inherited = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
-    return inherited | variables
+    return inherited | {"KAFKA_ENABLED": "false", "CLICKHOUSE_ENABLED": "false"} | variables
 
 
 def command(*arguments: str) -> list[str]:

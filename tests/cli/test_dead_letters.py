@@ -54,3 +54,24 @@ def test_given_nothing_or_something_unknown_to_replay_when_run_then_refused(
 ) -> None:
     croupier("deadletters", "replay", *words, env=env).require_refusal()
     assert listed(env) == ["0-1-7", "0-1-8"]
+
+
+async def test_given_a_dead_letter_of_clickhouse_when_replayed_then_it_stays_where_clickhouse_cannot_be_asked(
+    env: Environment, database_url: str
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        "INSERT INTO export_failures (sink, partition, epoch, seq, error) VALUES ('clickhouse', 0, 1, 8, 'y')"
+    )
+    await connection.execute(
+        "INSERT INTO export_failures (sink, topic, topic_partition, topic_offset, value, error)"
+        " VALUES ('clickhouse', 'cc_rewards', 2, 17, 'garbage', 'z')"
+    )
+    await connection.close()
+    shown = croupier("deadletters", "list", env=env).stdout
+    assert "0-1-8  clickhouse  y" in shown
+    assert "cc_rewards/2/17  clickhouse  z" in shown
+    croupier("deadletters", "replay", "cc_rewards/2/17", env=env).require_refusal("CLICKHOUSE_URL")
+    away = {**env, "CLICKHOUSE_URL": "http://127.0.0.1:1/croupier"}
+    assert "garbage" not in croupier("deadletters", "replay", "0-1-8", env=away).stderr
+    assert "cc_rewards/2/17  clickhouse  z" in croupier("deadletters", "list", env=env).stdout

@@ -10,9 +10,10 @@ from aiohttp import web
 
 from croupier_client import Stream
 from tests.client.support import answering
-from tests.http.support import DEADLINE_S
+from tests.http.support import DEADLINE_S, PULL, token
 from tests.http.support import Client as Http
 from tests.http.test_pages import samples
+from tests.ws.support import House
 
 HELLO = {
     "type": "hello", "player_id": 42, "balances": {"tokens": 1, "gems": 0}, "active_bet": None,
@@ -51,6 +52,17 @@ async def frames(house: Http) -> float:
     """Frames that the worker has received on players' sockets."""
     counted = samples((await house.get("/metrics", bearer="")).body)
     return counted.get('websocket_frames_total{direction="in",kind="player"}', 0.0)
+
+
+async def daemon_begins(house: House) -> None:
+    """Wait until the daemon has told all who listen that it begins.
+
+    They are told the newest state then, and no more of the events that are in it: who opened a socket before may look
+    for a push in vain. The daemon says it at the latest with the first of two batches.
+    """
+    for _ in range(2):
+        await house.client.post(PULL, bearer=token(7))
+        await house.casino.until_caught_up()
 
 
 async def next_of(events: Stream, kind: type[Any]) -> Any:

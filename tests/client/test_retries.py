@@ -3,12 +3,15 @@
 import asyncio
 import itertools
 import random
+from time import monotonic
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from croupier_client import Client, CroupierProtocolError, CroupierRefused, CroupierUnavailable, Stream
+from croupier_client.operations import operation_of
+from croupier_client.retries import Patience
 from croupier_schemas.events import Event
 from tests.client.support import answering, wire_to
 from tests.http.support import Client as Http
@@ -120,7 +123,7 @@ async def test_given_a_full_second_when_called_then_the_call_waits_for_the_next_
 async def test_given_a_limit_that_ends_after_the_deadline_when_called_then_it_is_refused_at_once(
     server: Http, kind: type[Client] | type[Stream]
 ) -> None:
-    async with kind(server.url, token(tier="STANDARD"), deadline_s=3600) as me:
+    async with kind(server.url, token(tier="STANDARD"), deadline_s=300) as me:
         for _ in range(3):
             await me.pull()
         with pytest.raises(CroupierRefused) as refused:
@@ -168,21 +171,24 @@ async def test_given_another_refusal_when_called_then_it_is_not_repeated(status:
 
 
 @pytest.mark.parametrize(
-    ("answer", "may_have_run", "code"),
+    ("answers", "deadline_s", "may_have_run", "code"),
     [
-        (error("NOT_READY", 503, Retry_After="1"), False, "NOT_READY"),
-        (error("NOT_READY", 503, Retry_After="100"), False, "NOT_READY"),
-        (error("OUTCOME_UNKNOWN", 503, Retry_After="1"), True, "OUTCOME_UNKNOWN"),
-        (error("INTERNAL", 500), True, "INTERNAL"),
-        ("cut", True, ""),
-        ("silence", True, ""),
+        # Their end does not depend on how fast this machine is: what would have to wait for longer is raised at once.
+        ([error("NOT_READY", 503, Retry_After="31")], 30, False, "NOT_READY"),
+        ([error("NOT_READY", 503, Retry_After="100")], 30, False, "NOT_READY"),
+        ([error("INTERNAL", 500)], 30, True, "INTERNAL"),
+        ([error("OUTCOME_UNKNOWN", 503, Retry_After="1")], 0.4, True, "OUTCOME_UNKNOWN"),
+        ([error("OUTCOME_UNKNOWN", 503, Retry_After="1"), "silence"], 0.4, True, "OUTCOME_UNKNOWN"),
+        (["cut"], 0.4, True, ""),
+        (["silence"], 0.4, True, ""),
     ],
+    ids=["not-ready", "long", "internal", "unknown", "unknown-and-silence", "cut", "silence"],
 )
 async def test_given_a_failure_that_stays_when_the_time_is_over_then_the_error_says_whether_it_may_have_run(
-    answer: Any, may_have_run: bool, code: str
+    answers: list[Any], deadline_s: float, may_have_run: bool, code: str
 ) -> None:
-    script = Script(answer)
-    async with answering(script) as url, Client(url, "t", deadline_s=0.5) as me:
+    script = Script(*answers)
+    async with answering(script) as url, Client(url, "t", deadline_s=deadline_s) as me:
         with pytest.raises(CroupierUnavailable) as gone:
             await me.pull()
         with pytest.raises(CroupierUnavailable) as asked:
@@ -191,6 +197,7 @@ async def test_given_a_failure_that_stays_when_the_time_is_over_then_the_error_s
     assert (gone.value.may_have_run, gone.value.code) == (may_have_run, code)
     assert gone.value.idempotency_key == script.keys[0]
     assert ("It may have been done" in str(gone.value)) is may_have_run
+    assert ("within ten minutes (the server's IDEMPOTENCY_TTL_SECONDS)" in str(gone.value)) is may_have_run
     assert not asked.value.may_have_run
 
 
@@ -252,12 +259,12 @@ async def test_given_a_source_of_tokens_that_fails_when_called_then_the_error_ha
         raise KeyError("no token today")
 
     with pytest.raises(CroupierUnavailable) as failed:
-        async with kind(server.url, source, deadline_s=0.5) as me:
+        async with kind(server.url, source, deadline_s=0.2) as me:
             await me.pull()
 
     assert not failed.value.may_have_run
-    if kind is Client:
-        assert isinstance(failed.value.__cause__, KeyError)
+    assert "no access token: KeyError" in str(failed.value)
+    assert isinstance(failed.value.__cause__, KeyError)
 
 
 @pytest.mark.parametrize(
@@ -280,6 +287,32 @@ async def test_given_an_answer_that_is_none_when_called_then_the_error_says_so(a
             await me.pull()
 
     assert failed.value.idempotency_key
+
+
+@pytest.mark.parametrize("kind", [Client, Stream])
+@pytest.mark.parametrize("deadline_s", [300.1, float("inf"), float("nan")])
+async def test_given_a_deadline_beyond_which_keys_may_be_forgotten_when_given_then_it_is_refused(
+    kind: type[Client] | type[Stream], deadline_s: float
+) -> None:
+    with pytest.raises(ValueError, match="at most 300"):
+        kind("http://127.0.0.1:1", "t", deadline_s=deadline_s)
+    with pytest.raises(ValueError, match="at most 300"):
+        kind("http://127.0.0.1:1", "t").options(deadline_s=deadline_s)
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_given_an_attempt_that_is_lost_when_the_first_is_300_seconds_old_then_no_other_follows(
+    sent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience = Patience(operation_of("slot.spin"), "a-key", 300)
+    began_s = monotonic()
+    assert patience.after_loss("cut", sent=sent) < 1
+
+    monkeypatch.setattr("croupier_client.retries.monotonic", lambda: began_s + 300)
+    with pytest.raises(CroupierUnavailable) as gone:
+        patience.after_loss("cut", sent=False)
+
+    assert (gone.value.may_have_run, gone.value.attempts) == (sent, 2)
 
 
 @pytest.mark.parametrize("status", [302, 404, 418])

@@ -16,8 +16,10 @@ from croupier_client import (
     CroupierRefused,
     CroupierUnavailable,
     Hello,
+    MonitorSnapshot,
     Stream,
 )
+from croupier_client.connecting import Ended
 from tests.cli.support import free_port
 from tests.client.sockets import HELLO, SPUN, holds, numbers, stream, talking
 from tests.client.support import answering, wire_to
@@ -180,7 +182,11 @@ async def test_given_a_close_for_good_when_it_comes_then_the_stream_ends_with_it
 
 
 @pytest.mark.parametrize("code", [1013, 4429, 1000, 1011])
-async def test_given_a_close_that_passes_when_it_comes_then_the_stream_comes_back(code: int) -> None:
+async def test_given_a_close_that_passes_when_it_comes_then_the_stream_comes_back(
+    code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("croupier_client.connecting._LATER_S", 0.05)
+
     async def talk(socket: web.WebSocketResponse, number: int) -> None:
         if number == 1:
             await socket.close(code=code)
@@ -252,9 +258,41 @@ async def test_given_a_reply_that_is_none_when_it_comes_then_that_call_fails_and
 
 
 async def test_given_no_server_when_entered_then_the_error_comes_by_the_deadline() -> None:
-    with pytest.raises(CroupierUnavailable, match="no connection"):
-        async with Stream("http://127.0.0.1:1", "t", deadline_s=0.3):
+    with pytest.raises(CroupierUnavailable, match="no connection in time: no connection: ClientConn") as gone:
+        async with Stream("http://127.0.0.1:1", "t", deadline_s=0.2):
             pass
+
+    assert isinstance(gone.value.__cause__, ConnectionError)
+    assert gone.value.__cause__.__context__ is None  # aiohttp's error holds the request with its token
+
+
+async def test_given_a_monitor_s_sockets_that_are_lost_when_each_was_greeted_then_the_waits_do_not_grow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures: list[int] = []
+
+    def wait_s(_ended: Ended, count: int) -> float:
+        failures.append(count)
+        return 0.0
+
+    async def talk(socket: web.WebSocketResponse, number: int) -> None:
+        await socket.send_json({"type": "monitor_snapshot", "events": [], "live": True})
+        if number < 4:
+            await socket.close(code=1011)
+        await socket.receive()
+
+    monkeypatch.setattr(Ended, "wait_s", wait_s)
+    async with talking(talk) as url, stream(url, path=MONITOR) as monitor:
+        assert await monitor.greeted() == MonitorSnapshot([], live=True)
+        await until(lambda: holds(lambda: len(failures) == 3), "three losses")
+
+    assert failures == [0, 0, 0]
+
+
+@pytest.mark.parametrize("code", [1013, 4429])
+def test_given_a_server_that_has_no_room_when_lost_then_the_next_attempt_is_a_second_later(code: int) -> None:
+    assert Ended(code, "").wait_s(0) >= 1.0
+    assert Ended(1011, "").wait_s(0) < 1.0
 
 
 async def test_given_a_server_that_is_silent_when_it_gives_no_sign_of_life_then_another_socket_is_opened() -> (
@@ -340,6 +378,7 @@ async def test_given_a_proxy_that_answers_503_when_entered_then_the_stream_waits
         return socket
 
     async with answering(handle) as url, stream(url) as me:
-        assert (await me.greeted()).player_id == 42
+        hello = await me.greeted()
 
+    assert isinstance(hello, Hello) and hello.player_id == 42
     assert count == 3

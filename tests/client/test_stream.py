@@ -25,7 +25,7 @@ from croupier_client import (
 from croupier_client.commands import FRAME_BYTES_MAX
 from croupier_schemas.session import SessionEndReply
 from croupier_schemas.slot import SlotSpinReply
-from tests.client.sockets import HELLO, SPUN, frames, next_of, stream, talking
+from tests.client.sockets import HELLO, SPUN, daemon_begins, frames, next_of, stream, talking
 from tests.client.support import wire_to
 from tests.http.support import token
 from tests.ws.support import House, open_house
@@ -69,13 +69,13 @@ async def test_given_more_calls_than_may_be_under_way_when_made_then_all_are_ans
 async def test_given_one_call_after_another_when_many_then_the_server_s_limit_of_frames_is_kept(
     redis_url: str, database_url: str
 ) -> None:
-    limit = 40
+    limit = 20
     async with (
         open_house(redis_url, database_url, ws_frames_per_second=limit) as house,
         wire_to(house.client.port, 1) as wire,
         Stream(wire.url, token(), frames_per_second=limit) as me,
     ):
-        for _ in range(2 * limit):
+        for _ in range(3 * limit // 2):
             await me.spin(bet_amount=100)
 
     assert wire.connections == 1  # it was never closed with 4429
@@ -139,6 +139,7 @@ async def test_given_no_answer_when_the_deadline_passes_then_the_call_ends_and_i
 async def test_given_a_player_s_commands_over_http_when_done_then_the_stream_tells_them_typed(
     house: House,
 ) -> None:
+    await daemon_begins(house)
     async with Stream(house.client.url, token()) as me, Client(house.client.url, token()) as http:
         hello = await me.greeted()
         session = await http.start_session(game_type="slot")
@@ -158,6 +159,7 @@ async def test_given_a_player_s_commands_over_http_when_done_then_the_stream_tel
 async def test_given_a_monitor_and_notifications_when_something_happens_then_both_are_told(
     house: House,
 ) -> None:
+    await daemon_begins(house)
     url = house.client.url
     admin = token(1, role="admin")
     async with (

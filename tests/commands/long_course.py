@@ -21,8 +21,8 @@ class LongCourse:
         self.chance = chance
         self._steps: tuple[tuple[int, Callable[[], Any]], ...] = (
             (12, self._pull), (10, self._bet), (12, self._end_of_a_round), (7, self._spin), (7, self._play),
-            (6, self._reward), (5, self._session), (2, self._rotate), (4, self._repeat), (25, self._clock),
-            (4, self._around), (3, self._balances), (1, self._question),
+            (6, self._reward), (5, self._session), (3, self._action), (2, self._rotate), (4, self._repeat),
+            (25, self._clock), (4, self._around), (3, self._balances), (1, self._question),
         )  # fmt: skip
 
     def run(self, steps: int) -> None:
@@ -96,6 +96,10 @@ class LongCourse:
             self.machine.end_session(place=self._place, unknown=unknown, system=system)
         else:
             self.machine.start_session(**self._who, game=self.chance.choice(GAMES))
+
+    def _action(self) -> None:
+        data = {"sku": self.chance.choice(("small", "large")), "at": self.chance.randrange(9)}
+        self.machine.record_action(**self._who, data=data)
 
     def _rotate(self) -> None:
         self.machine.rotate(**self._who, client_seed=self.chance.choice((None, "mine")))

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 import croupier_lua
+from croupier.actions.record import RECORD
 from croupier.command import SYSTEM_ROLE, Caller
 from croupier.crash.bet import BET
 from croupier.crash.cashout import CASHOUT
@@ -34,6 +35,7 @@ from croupier.sessions.start import START
 from croupier.slot.spin import SPIN
 from croupier.wallet import WALLET
 from croupier_schemas import keys
+from croupier_schemas.actions import ActionsRecord
 from croupier_schemas.crash import CrashBet, CrashCashout, CrashSettle
 from croupier_schemas.economy import GAMES, Game, Rarity, Tier
 from croupier_schemas.events import Event
@@ -49,7 +51,7 @@ from tests.commands.stored import durable, index, stored
 from tests.commands.world import MASTER_KEY, P, World, caller, encoded
 from tests.model import queries
 from tests.model.casino import BALANCE_MAX, Answer, Ask, Casino, Json, Recorded, Refused
-from tests.model.commands import crash, fairness, gacha, rewards, rps, sessions, slot
+from tests.model.commands import actions, crash, fairness, gacha, rewards, rps, sessions, slot
 
 ADMIN = 900
 HOUR_MS = 3_600_000
@@ -63,6 +65,7 @@ KEYS = st.sampled_from(["", "", "", "first", "second-{p}:%n", "third"])
 TIERS: st.SearchStrategy[Tier] = st.sampled_from(["STANDARD", "PREMIUM", "VIP", "VIP"])
 PLACES = st.integers(0, 9)
 GAME_TYPES: st.SearchStrategy[Game] = st.sampled_from(GAMES)
+ACTION_DATA = st.sampled_from([{}, {"z": 1, "a": [{"of": "ß", "in": None}, 0.5, True]}])
 BETS = st.sampled_from([100, 100, 100, 300, 2_500, 100_000, 137, 9, 0, 10_000_000_000])
 
 Model = Callable[[Casino, Ask, Json], Answer]
@@ -156,6 +159,10 @@ class EngineAndModel(RuleBasedStateMachine):
         request = RewardsDistribute(uid, kind, amount, "by chance", key)
         asked = caller(ADMIN, role="admin", key=header, op_id=ask.op_id)
         self.run_both(DISTRIBUTE, rewards.distribute, ask, request, asked)
+
+    @rule(uid=UIDS, tier=TIERS, key=KEYS, data=ACTION_DATA)
+    def record_action(self, uid: int, tier: Tier, key: str, data: Json) -> None:
+        self.run_both(RECORD, actions.record, self.ask(uid, tier, key), ActionsRecord("open_shop", data))
 
     @rule(uid=UIDS, tier=TIERS, key=KEYS, game=GAME_TYPES)
     def start_session(self, uid: int, tier: Tier, key: str, game: Game) -> None:

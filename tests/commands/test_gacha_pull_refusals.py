@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from croupier.gacha.queries import BANNERS
 from croupier.settings import Settings
 from croupier_schemas.economy import BALANCE_MAX
 from croupier_schemas.records import FLAG_BANNED
 from tests.commands.conftest import OpenWorld
 from tests.commands.economies import banner, economy, main
-from tests.commands.world import NOON_MS, SETTINGS, World
+from tests.commands.world import NOON_MS, SETTINGS, World, caller
 
 LEGACY = Settings(master_keys=SETTINGS.master_keys, gacha_legacy_cost=True)
 PRICES: dict[str, Any] = {
@@ -50,6 +51,10 @@ async def test_given_exactly_the_price_when_pulled_then_it_is_charged_and_one_le
     assert reply.legacy_cost_mode is (legacy and not gems)
     player = await world.existing_player(2)
     assert (player.tokens, player.gems) == (reply.balance, reply.gems)
+    (shown,) = (await world.ask(BANNERS, caller(2))).items
+    price = shown.cost_gems if gems else shown.cost_tokens
+    assert price is not None
+    assert (price.one if count == 1 else price.ten) == cost
 
 
 async def test_given_the_largest_balance_and_price_when_pulled_then_the_sums_are_exact(

@@ -1,9 +1,11 @@
 """The state of the servers for operators, and who may see any of what the console shows."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.http.console import PATHS, admin, open_house
@@ -177,3 +179,35 @@ async def test_given_an_installation_when_its_sync_is_asked_for_then_it_is_as_th
     assert (adoption["last_event"], adoption["first_event"]) == ("0-1-7", "0-2-0")
     (letter,) = found["dead_letters"]
     assert (letter["event_id"], letter["projection"], letter["replays"]) == ("0-1-2", "gacha.pulled", 3)
+
+
+async def test_given_a_socket_when_it_opens_says_something_and_closes_then_it_is_counted_by_kind(
+    redis_url: str, database_url: str
+) -> None:
+    async with open_house(redis_url, database_url) as house:
+        before = (await house.ask(OPERATIONS))["sockets"]
+        address = f"{house.client.url}/api/games/ws"
+        headers = {"Authorization": f"Bearer {token(1)}"}
+
+        async def counted(number: int, frames_in: int) -> bool:
+            now = (await house.ask(OPERATIONS))["sockets"]
+            opened = now["open"].get("player", 0) == number
+            return bool(opened and now["frames_in"] - before["frames_in"] == frames_in)
+
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.ws_connect(address, protocols=["croupier.json"]) as socket,
+        ):
+            assert (await socket.receive_json())["type"] == "hello"
+            await socket.send_json([1, "ping", {}])
+            assert (await socket.receive_json())[:2] == [1, 200]
+            await until(partial(counted, 1, 1), "an open socket and a frame")
+        await until(partial(counted, 0, 1), "the socket's end")
+        after = (await house.ask(OPERATIONS))["sockets"]
+
+    assert after["frames_out"] - before["frames_out"] >= 2
+    assert (after["pushes_dropped"], after["slow_readers_closed"]) == (
+        before["pushes_dropped"],
+        before["slow_readers_closed"],
+    )
+    assert len(after["fanout_buckets"]) == len(after["fanout_bounds_s"]) + 1

@@ -73,6 +73,20 @@ async def test_given_two_workers_when_one_is_killed_then_the_other_serves_and_a_
         assert server.events("worker died; another one follows")[0]["exit_code"] == -signal.SIGKILL
 
 
+async def test_given_a_worker_when_asked_to_stop_by_itself_then_a_new_one_follows_and_nothing_is_said_to_have_died(
+    redis_url: str,
+) -> None:
+    async with serving(settings_for(redis_url)) as (server, client):
+        await until_ready(client)
+        first = (await server.event("worker started"))["worker_pid"]
+        os.kill(first, signal.SIGTERM)
+        await server.event("worker stopped; another one follows")
+        await until_ready(client)
+
+        assert (await client.get("/health")).json["worker_pid"] != first
+        assert server.events("worker died; another one follows") == []
+
+
 async def test_given_several_workers_when_scraped_then_the_sum_is_shown_and_the_dead_are_not_in_it(
     redis_url: str, tmp_path: Path
 ) -> None:

@@ -250,10 +250,10 @@ async def test_given_a_refused_token_and_a_body_when_sent_then_the_connection_se
 async def test_given_a_fault_of_the_server_when_answering_then_500_says_nothing_of_it(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: Any) -> None:
+    def broken(*_: Any) -> None:
         raise RuntimeError("the secret cause")
 
-    monkeypatch.setattr("croupier_http.commands.CommandRunner.run", broken)
+    monkeypatch.setattr("croupier_http.commands.CommandRunner.begin", broken)
 
     reply = await client.post(PULL, headers={"X-Request-Id": "find-me"})
 

@@ -1,6 +1,6 @@
 """All mutations."""
 
-from tests.mutants import commands, following, healing, lookups, strict, verifying
+from tests.mutants import analytics, commands, following, healing, lookups, strict, verifying
 from tests.mutants.mutation import Mutation
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -9,5 +9,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     *healing.MUTATIONS,
     *lookups.MUTATIONS,
     *commands.MUTATIONS,
+    *analytics.MUTATIONS,
     *verifying.MUTATIONS,
 )

@@ -7,7 +7,7 @@ import pytest
 import uvloop
 
 from tests.http.support import Client, running, settings_for
-from tests.ws.support import House, open_house
+from tests.ws.support import UNLIMITED, House, open_house
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -17,7 +17,7 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 @pytest.fixture
 async def client(redis_url: str) -> AsyncIterator[Client]:
     """A client of a worker without Postgres that is ready."""
-    async with running(settings_for(redis_url, ws_frames_per_second=0)) as running_client:
+    async with running(settings_for(redis_url, **UNLIMITED)) as running_client:
         yield running_client
 
 

@@ -10,15 +10,20 @@ from typing import Any
 import aiohttp
 import asyncpg
 import msgspec
+import redis.asyncio
 
+from croupier.live import RESTARTED
 from croupier.transport import Transport
+from croupier_schemas import keys
 from croupier_sync.migrations import migrate
 from tests.http.support import DEADLINE_S, Client, running, settings_for, token
-from tests.sync.support import Casino
+from tests.sync.support import PARTITION, Casino
 
 WS = "/api/games/ws"
 MONITOR = "/api/games/ws/monitor"
 JSON, MSGPACK = "croupier.json", "croupier.msgpack"
+UNLIMITED = {"ws_frames_per_second": 0, "ws_commands_per_second": 0}
+"""Settings of a worker for tests that say much at once."""
 
 
 class Socket:
@@ -143,11 +148,24 @@ async def migrated(redis_url: str, database_url: str) -> AsyncIterator[Casino]:
 
 
 @contextlib.asynccontextmanager
+async def telling(casino: Casino) -> AsyncIterator[None]:
+    """A daemon that has said that it begins to tell events: no greeting takes the place of one of them any more."""
+    async with redis.asyncio.from_url(casino.redis_url) as client, client.pubsub() as listener:
+        await listener.subscribe(keys.live(PARTITION))
+        async with casino.daemon():
+            async with asyncio.timeout(DEADLINE_S):
+                async for message in listener.listen():
+                    if message["data"] == RESTARTED:
+                        break
+            yield
+
+
+@contextlib.asynccontextmanager
 async def open_house(redis_url: str, database_url: str, **settings: Any) -> AsyncIterator[House]:
     """A house that is ready."""
     async with (
         migrated(redis_url, database_url) as casino,
-        casino.daemon(),
+        telling(casino),
         running(settings_for(redis_url, database_url=database_url, **settings)) as client,
     ):
         yield House(client, casino, redis_url, database_url)

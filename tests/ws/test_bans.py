@@ -5,7 +5,9 @@ import contextlib
 import pytest
 import redis
 
-from tests.http.support import Client, token
+from croupier.live import BANNED
+from croupier_schemas import keys
+from tests.http.support import Client, assert_is_error, token
 from tests.ws.support import MONITOR, WS, House, Socket, connected
 
 NOTIFICATIONS = "/ws/notifications/42"
@@ -47,6 +49,42 @@ async def test_given_sockets_of_all_kinds_on_two_workers_when_one_refuses_a_comm
         assert (reply[1], reply[2]["code"]) == (403, "PLAYER_BANNED")
         assert [await socket.closed() for socket in sockets] == [4403] * 6
         assert (await somebody.command("no.such"))[1] == 404  # this one is not the player's own
+
+
+async def test_given_sockets_on_another_worker_when_http_finds_the_ban_then_all_end_with_4403(
+    house: House,
+) -> None:
+    await house.client.post("/api/games/slot/spin", {"bet_amount": 100})
+    async with house.another_worker() as other, contextlib.AsyncExitStack() as stack:
+        sockets = await opened(stack, house.client, other)
+        ban(house.redis_url)
+        reply = await house.client.post("/api/games/slot/spin", {"bet_amount": 100})
+
+        assert_is_error(reply, 403, "PLAYER_BANNED")
+        assert [await socket.closed() for socket in sockets] == [4403] * 6
+
+
+async def test_given_a_banned_player_who_goes_on_asking_when_refused_then_the_ban_is_announced_once(
+    client: Client, redis_url: str
+) -> None:
+    await client.post("/api/games/slot/spin", {"bet_amount": 100})
+    ban(redis_url)
+    with (
+        redis.Redis.from_url(redis_url) as listener,
+        listener.pubsub(ignore_subscribe_messages=True) as heard,
+    ):
+        heard.subscribe(keys.player_events(0, 42), "end")
+        for _ in range(20):
+            assert_is_error(
+                await client.post("/api/games/slot/spin", {"bet_amount": 100}), 403, "PLAYER_BANNED"
+            )
+        listener.publish("end", "")
+        messages: list[bytes] = []
+        while not messages or messages[-1] != b"":
+            message = heard.get_message(timeout=5)
+            messages += [message["data"]] if message else []
+
+    assert messages == [BANNED, b""]
 
 
 async def test_given_a_worker_with_notifications_only_when_an_event_says_that_the_player_is_banned_then_4403(

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import json
+import os
 import resource
 import signal
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +16,10 @@ import redis
 from croupier_http.ws import connection as connections
 from croupier_http.ws import sockets as watching
 from tests.http.served import serving
-from tests.http.support import Client, running, settings_for, token, until, until_ready
+from tests.http.support import DEADLINE_S, Client, running, settings_for, token, until, until_ready
 from tests.http.test_pages import samples
 from tests.ws.raw import TEXT, Raw, frame, raw_socket
-from tests.ws.support import connected
+from tests.ws.support import UNLIMITED, connected
 
 
 async def metric(client: Client, name: str) -> float:
@@ -75,7 +77,7 @@ async def test_given_a_client_that_never_reads_when_it_takes_too_long_then_it_is
     monkeypatch.setattr(watching, "SLOW_MAX_S", 0.1)
     monkeypatch.setattr(watching, "_ROUND_S", 0.05)
     monkeypatch.setattr(connections, "CLOSING_TIMEOUT_S", 0.2)
-    async with running(settings_for(redis_url, ws_frames_per_second=0)) as client:
+    async with running(settings_for(redis_url, **UNLIMITED)) as client:
         closed = await metric(client, "websocket_slow_readers_closed_total")
         async with raw_socket(client) as raw:
             for number in range(600):
@@ -150,7 +152,7 @@ async def test_given_redis_away_when_commands_come_then_they_are_refused_and_hel
 async def test_given_commands_under_way_when_the_server_stops_then_they_are_answered_then_reconnect_then_1012(
     redis_url: str,
 ) -> None:
-    async with serving(settings_for(redis_url), CROUPIER_WS_FRAMES_PER_SECOND="0") as (server, client):
+    async with serving(settings_for(redis_url)) as (server, client):
         await until_ready(client)
         async with contextlib.AsyncExitStack() as stack:
             opened = [
@@ -169,6 +171,21 @@ async def test_given_commands_under_way_when_the_server_stops_then_they_are_answ
                 assert 0 <= hint["after_ms"] <= 10_000
                 assert await socket.closed() == 1012
             assert await server.ended() == 0
+
+
+async def test_given_a_worker_that_is_busy_when_a_crowd_connects_then_all_wait_in_the_system_and_none_is_put_off(
+    redis_url: str,
+) -> None:
+    crowd = min(600, int(Path("/proc/sys/net/core/somaxconn").read_text()))
+    async with serving(settings_for(redis_url)) as (server, client), contextlib.AsyncExitStack() as stack:
+        await until_ready(client)
+        worker_pid = (await server.event("worker started"))["worker_pid"]
+        os.kill(worker_pid, signal.SIGSTOP)
+        stack.callback(os.kill, worker_pid, signal.SIGCONT)
+        async with asyncio.timeout(DEADLINE_S):
+            for _ in range(crowd):
+                _, writer = await asyncio.open_connection("127.0.0.1", client.port)
+                stack.callback(writer.close)
 
 
 @pytest.mark.timeout(180)

@@ -99,6 +99,9 @@ async def test_given_more_than_a_page_when_followed_then_each_is_listed_once(hou
         ({"user_id": 42, "title": "a\x00b"}, "title"),
         ({"user_id": 42, "title": "x", "body": "a\x00b"}, "body"),
         ({"user_id": 42, "title": "x", "data": {"a": []}}, "data"),
+        ({"user_id": 42, "title": "x", "data": {"a": 2**53}}, "data"),
+        ({"user_id": 42, "title": "x", "data": {"a": -(2**53)}}, "data"),
+        ({"user_id": 42, "title": "x", "data": {"a": 123456789012345678901234567890}}, "data"),
         ({"user_id": 42, "title": "x", "more": 1}, "more"),
     ],
 )
@@ -129,7 +132,7 @@ async def test_given_what_is_not_mine_when_read_then_404_and_for_no_id_422(house
 
 
 async def test_given_text_that_json_can_hold_when_kept_then_it_comes_back_as_it_was(house: House) -> None:
-    data = {"quote": '"\\', "zero": "a\x00b", "big": 2**53 - 1, "no": None, "yes": True}
+    data = {"quote": '"\\', "zero": "a\x00b", "big": 2**53 - 1, "small": 1 - 2**53, "no": None, "yes": True}
     sent = await send(house.client, 42, "\u2603 \U0001f3b0", data=data)
 
     (listed,) = (await house.client.get(LIST)).json["items"]

@@ -6,7 +6,6 @@ import contextlib
 import pytest
 import redis
 
-from croupier_http.ws.sockets import SOCKETS_PER_PLAYER
 from tests.http.served import serving
 from tests.http.support import (
     Client,
@@ -235,10 +234,13 @@ async def test_given_subprotocols_when_offered_then_the_first_known_one_is_taken
 
 
 async def test_given_a_player_with_too_many_sockets_when_another_is_opened_then_it_is_closed_at_once(
-    client: Client,
+    redis_url: str,
 ) -> None:
-    async with contextlib.AsyncExitStack() as stack:
-        for _ in range(SOCKETS_PER_PLAYER):
+    async with (
+        running(settings_for(redis_url, ws_sockets_per_player=3)) as client,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        for _ in range(3):
             socket = await stack.enter_async_context(connected(client))
             await socket.push("hello")
         async with connected(client) as one_too_many:

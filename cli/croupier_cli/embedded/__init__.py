@@ -11,6 +11,7 @@ from croupier_cli.embedded.errors import (
     DataDirectoryUnsuitable,
     PortInUse,
 )
+from croupier_cli.embedded.kafka import Kafka
 from croupier_cli.embedded.lock import DirectoryLock
 from croupier_cli.embedded.postgres import Postgres
 from croupier_cli.embedded.valkey import Valkey
@@ -21,6 +22,7 @@ __all__ = [
     "DataDirectoryInUse",
     "DataDirectoryUnsuitable",
     "DirectoryLock",
+    "Kafka",
     "PortInUse",
     "Postgres",
     "Valkey",

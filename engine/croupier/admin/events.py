@@ -105,6 +105,7 @@ def _of_terms(event_type: str, terms: bytes) -> dict[str, object] | None:
 
 
 _TERMS: Final = {
+    "actions.recorded": ("action_type", "action_data"),
     "pool.added": ("banner", "rarity", "amount", "reason"),
     "rewards.granted": ("player_id", "reward_type", "amount", "source_description", "granted_by", "key"),
 }

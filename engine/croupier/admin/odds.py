@@ -1,120 +1,154 @@
-"""Observed against disclosed odds, over the newest pulls."""
+"""Observed against disclosed odds, over the newest rounds of each game."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import asyncpg
 import msgspec
 
+from croupier.admin.observed import Observed, Round, observed
+from croupier.chi_square import Tally
 from croupier.clock import utc
 from croupier.command import Caller
-from croupier.economy.banner import weight_of
 from croupier.fairness.queries import economy_of_event
-from croupier.gacha.observed import Observed
 from croupier.gacha.pulled import PullTerms
 from croupier.paging import AS_OF, QUERY_TIMEOUT_S
 from croupier.partition import PARTITIONS
 from croupier.postgres import asking_postgres
 from croupier.query import Query, Sources
-from croupier_schemas.admin import ObservedOdds, ObservedQuery, ObservedRarity, ObservedReply
-from croupier_schemas.economy import RARITIES
+from croupier_schemas.admin import (
+    ObservedOdds,
+    ObservedOutcome,
+    ObservedQuery,
+    ObservedReply,
+    ObservedTable,
+)
+from croupier_schemas.economy import Game
 
 SCANNED_MAX: Final = 50_000
-"""Events that are looked at in search of pulls."""
+"""Events that are looked at in search of rounds."""
 
 _AT_ONCE: Final = 200
-"""Pulls that are counted before others have their turn: some milliseconds' worth, since players wait meanwhile."""
+"""Rounds that are counted before others have their turn: some milliseconds' worth, since players wait meanwhile."""
 
-_PULLS: Final = f"""
+_GAMES: Final[dict[str, Game]] = {
+    "gacha.pulled": "gacha",
+    "slot.spun": "slot",
+    "rps.played": "rps",
+    "crash.settled": "crash",
+}
+
+_ROUNDS: Final = f"""
 WITH newest AS NOT MATERIALIZED (
-    SELECT epoch, seq, ts_ms, type, economy, terms, result FROM events WHERE partition = $1
+    SELECT epoch, seq, ts_ms, type, economy, terms, result, changes FROM events WHERE partition = $1
     ORDER BY epoch DESC, seq DESC LIMIT {SCANNED_MAX}
 )
 SELECT {AS_OF}, (SELECT count(*) FROM (SELECT FROM events WHERE partition = $1 LIMIT {SCANNED_MAX + 1}) AS looked_at)
   <= {SCANNED_MAX} AS all_scanned, page.*
 FROM (VALUES (1)) AS always_one
 LEFT JOIN LATERAL (
-    SELECT epoch, seq, ts_ms, economy, terms, result FROM newest WHERE type = 'gacha.pulled'
-    ORDER BY epoch DESC, seq DESC LIMIT $2
+    SELECT ts_ms, economy, terms, result, CASE WHEN $2 = 'crash.settled' THEN changes END AS changes
+    FROM newest WHERE type = $2 ORDER BY epoch DESC, seq DESC LIMIT $3
 ) AS page ON true
-ORDER BY epoch DESC, seq DESC
 """
 
 
 class _Place(NamedTuple):
-    banner: str
+    game: Game
+    banner: str | None
     economy: bytes
 
 
-class _Group(NamedTuple):
-    """Counts, and the times of the last and of the first pull in them, in the order in which rows come."""
+class _Group:
+    """Counts, and the times of the rounds in them."""
 
-    observed: Observed
-    times_ms: list[int]
+    def __init__(self, counts: Observed) -> None:
+        self.observed = counts
+        self.rounds = 0
+        self.first_ms = self.last_ms = 0
+
+    def add(self, row: asyncpg.Record) -> None:
+        self.observed.add(Round(row["terms"], row["result"], row["changes"] or b""))
+        self.first_ms = min(self.first_ms, row["ts_ms"]) if self.rounds else row["ts_ms"]
+        self.last_ms = max(self.last_ms, row["ts_ms"])
+        self.rounds += 1
 
 
 async def odds(sources: Sources, _caller: Caller, params: ObservedQuery) -> ObservedReply:
-    """The newest pulls, by banner and version of the economy. Raises CroupierError NOT_READY."""
-    rows: list[asyncpg.Record] = []
-    with asking_postgres():
-        for partition in range(PARTITIONS):
-            # One more than is counted, to see whether there are more.
-            rows += await sources.pool.fetch(_PULLS, partition, params.pulls + 1, timeout=QUERY_TIMEOUT_S)
-    pulls = [row for row in rows if row["ts_ms"] is not None]
-    complete = len(pulls) <= params.pulls and all(row["all_scanned"] for row in rows)
-    pulls = pulls[: params.pulls]
-    groups = await _grouped(sources, pulls)
-    in_force = (await sources.engine.views.in_force(0)).economy.version
-    items = [await _compared(sources, place, group, in_force) for place, group in groups.items()]
-    return ObservedReply(len(items), items, len(pulls), complete, utc(rows[0]["as_of_ms"]))
-
-
-async def _grouped(sources: Sources, pulls: list[asyncpg.Record]) -> dict[_Place, _Group]:
+    """The newest rounds, by game, banner and version of the economy. Raises CroupierError NOT_READY."""
     groups: dict[_Place, _Group] = {}
-    decode = msgspec.msgpack.Decoder(PullTerms).decode
-    for number, row in enumerate(pulls):
+    complete, as_of_ms = True, 0
+    for event_type, game in _GAMES.items():
+        rows: list[asyncpg.Record] = []
+        with asking_postgres():
+            for partition in range(PARTITIONS):
+                # One more than is counted, to see whether there are more.
+                rows += await sources.pool.fetch(
+                    _ROUNDS, partition, event_type, params.rounds + 1, timeout=QUERY_TIMEOUT_S
+                )
+        rounds = [row for row in rows if row["ts_ms"] is not None]
+        complete = complete and len(rounds) <= params.rounds and all(row["all_scanned"] for row in rows)
+        as_of_ms = max(as_of_ms, rows[0]["as_of_ms"])
+        await _count(sources, game, rounds[: params.rounds], groups)
+    in_force = (await sources.engine.views.in_force(0)).economy.version
+    items = [_compared(place, group, in_force) for place, group in groups.items()]
+    counted = sum(group.rounds for group in groups.values())
+    return ObservedReply(len(items), items, counted, complete, utc(as_of_ms))
+
+
+async def _count(
+    sources: Sources, game: Game, rows: Sequence[asyncpg.Record], groups: dict[_Place, _Group]
+) -> None:
+    terms = msgspec.msgpack.Decoder(PullTerms)
+    for number, row in enumerate(rows):
         if number % _AT_ONCE == 0:
             await asyncio.sleep(0)
-        place = _Place(decode(row["terms"]).banner, row["economy"])
+        banner = terms.decode(row["terms"]).banner if game == "gacha" else None
+        place = _Place(game, banner, row["economy"])
         group = groups.get(place)
         if group is None:
             economy = await economy_of_event(sources, place.economy.hex())
-            group = groups[place] = _Group(Observed(economy.banners[place.banner].banner), [])
-        group.observed.add(row["result"])
-        group.times_ms.append(row["ts_ms"])
-    return groups
+            group = groups[place] = _Group(observed(economy, game, banner))
+        group.add(row)
 
 
-async def _compared(sources: Sources, place: _Place, group: _Group, in_force: str) -> ObservedOdds:
-    version, observed = place.economy.hex(), group.observed
-    banner = (await economy_of_event(sources, version)).banners[place.banner].banner
-    counts, expected, covariance = observed.counts, observed.expected, observed.covariance
-    test = observed.compared()
+def _compared(place: _Place, group: _Group, in_force: str) -> ObservedOdds:
+    tables = [_table(name, tally) for name, tally in group.observed.tallies().items()]
+    judged = [table.p_value for table in tables if table.p_value is not None]
+    version = place.economy.hex()
     return ObservedOdds(
+        game=place.game,
         banner=place.banner,
         economy=version,
         in_force=version == in_force,
-        pulls=observed.pulls,
-        draws=observed.draws,
-        first_at=utc(min(group.times_ms)),
-        last_at=utc(max(group.times_ms)),
-        rarities=[
-            ObservedRarity(
-                rarity, weight_of(banner, rarity), counts[i], expected[i], max(0.0, covariance[i][i]) ** 0.5
-            )
-            for i, rarity in enumerate(RARITIES)
-        ],
-        tested=[[RARITIES[i] for i in rarities] for rarities in test.groups],
-        chi_square=test.chi_square,
-        degrees_of_freedom=test.degrees_of_freedom,
-        p_value=test.p_value,
+        rounds=group.rounds,
+        first_at=utc(group.first_ms),
+        last_at=utc(group.last_ms),
+        tables=tables,
+        rtp=group.observed.mean(),
+        p_value=min(1.0, len(judged) * min(judged)) if judged else None,
+    )
+
+
+def _table(name: str, tally: Tally) -> ObservedTable:
+    test, covariance = tally.compared(), tally.covariance
+    outcomes = [
+        ObservedOutcome(outcome, count, mean, max(0.0, covariance[i][i]) ** 0.5)
+        for i, (outcome, count, mean) in enumerate(
+            zip(tally.outcomes, tally.counts, tally.expected, strict=True)
+        )
+    ]
+    groups = [[tally.outcomes[i] for i in group] for group in test.groups]
+    return ObservedTable(
+        name, tally.draws, outcomes, groups, test.chi_square, test.degrees_of_freedom, test.p_value
     )
 
 
 ODDS = Query(
     name="admin.odds",
     path="/api/admin/odds",
-    summary="Observed against disclosed odds, over the newest pulls",
+    summary="Observed against disclosed odds, over the newest rounds of each game",
     params=ObservedQuery,
     reply=ObservedReply,
     answer=odds,

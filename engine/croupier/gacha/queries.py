@@ -46,11 +46,12 @@ async def remaining_stock(sources: Sources, economy: CompiledEconomy, banner: st
 
 async def _banners(sources: Sources, _caller: Caller, _params: NoParams) -> BannersReply:
     economy = (await sources.engine.views.in_force(0)).economy
+    legacy = economy.economy.gacha.legacy_cost if sources.engine.settings.gacha_legacy_cost else None
     items = [
         BannerSummary(
             name=name,
             enabled=compiled.banner.enabled,
-            cost_tokens=compiled.banner.cost_tokens,
+            cost_tokens=legacy or compiled.banner.cost_tokens,
             cost_gems=compiled.banner.cost_gems,
             rate_up=compiled.banner.rate_up,
             featured=[

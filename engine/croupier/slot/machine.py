@@ -6,7 +6,7 @@ five lines takes one row of every reel.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -52,13 +52,15 @@ class Analysis:
 
     `rtp` is the average payout over the bet, `hit_frequency` the share of spins that pay anything, and
     `percent_max` the payout of the best spin in percent of the bet. `line_odds` has every way to win that
-    the paytable names, the highest payment first.
+    the paytable names, the highest payment first. `spins_by_percent` counts the spins by what they pay, in
+    percent of the bet.
     """
 
     rtp: Fraction
     hit_frequency: Fraction
     percent_max: int
     line_odds: tuple[LineOdds, ...]
+    spins_by_percent: Mapping[int, int]
 
 
 def window(slot: Slot, stops: Sequence[int]) -> tuple[Column, ...]:
@@ -110,6 +112,7 @@ def _analyse(section: bytes) -> Analysis:
         hit_frequency=Fraction(spins - spins_by_percent[0], spins),
         percent_max=max(spins_by_percent),
         line_odds=tuple(sorted(_line_odds(slot), key=lambda each: (-each.percent, each.symbol, each.count))),
+        spins_by_percent=spins_by_percent,
     )
 
 

@@ -23,6 +23,7 @@ from croupier_schemas.admin import (
     OperationsReply,
     RedisState,
     SinkLag,
+    SocketCounts,
 )
 
 _BREAKER: Final = ("closed", "probing", "open")
@@ -86,6 +87,24 @@ async def operations(sources: Sources, _caller: Caller, _params: NoParams) -> Op
                 "game_rate_limit_hits_total", "endpoint", "user_tier"
             ).items()
         ],
+        sockets=_sockets(counted),
+    )
+
+
+def _sockets(counted: Counted) -> SocketCounts:
+    frames: dict[str, int] = {"in": 0, "out": 0}
+    for (_, direction), count in counted.by("websocket_frames_total", "kind", "direction").items():
+        frames[direction] += int(count)
+    within = counted.by("websocket_fanout_seconds_bucket", "le")
+    bounds = sorted(float(bound) for (bound,) in within if bound != "+Inf")
+    return SocketCounts(
+        open={kind: int(count) for (kind,), count in counted.by("websocket_connections", "kind").items()},
+        frames_in=frames["in"],
+        frames_out=frames["out"],
+        pushes_dropped=int(counted.value("websocket_pushes_dropped_total")),
+        slow_readers_closed=int(counted.value("websocket_slow_readers_closed_total")),
+        fanout_buckets=[int(within[str(bound),]) for bound in bounds] + [int(within.get(("+Inf",), 0))],
+        fanout_bounds_s=bounds,
     )
 
 

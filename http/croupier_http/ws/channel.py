@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from time import monotonic
 from typing import Any, Final
@@ -19,11 +19,14 @@ from croupier_http.commands import CommandRunner
 from croupier_http.errors import error_body, retry_after
 from croupier_http.failures import FailureLog
 from croupier_http.logs import REQUEST_ID
+from croupier_http.metrics import SOCKET_COMMAND_SECONDS, Sampler, SecondsTally
 from croupier_http.ws.codecs import MSGPACK, Call, MalformedFrame
 from croupier_http.ws.connection import INVALID, TOKEN_EXPIRED, TOO_MANY_FRAMES, Connection
 
 IN_FLIGHT_MAX: Final = 128
 """Commands of one socket that wait for their replies at once. Further ones wait in the socket."""
+
+_NO_LIMIT: Final = 2**62
 
 PING: Final = "ping"
 _UNKNOWN: Final = "websocket"
@@ -38,17 +41,21 @@ class Channels:
         op_ids: OpIds,
         failures: FailureLog,
         frames_per_second: int,
-        banned: Callable[[int], None],
+        commands_per_second: int,
+        sampler: Sampler,
     ) -> None:
-        """`frames_per_second` is the limit per socket; 0 is none. `banned` hears of players whom a script refused."""
+        """The limits are those of each socket; 0 is none."""
         self.runners = runners
         self.new_id = op_ids.new
         loop = asyncio.get_running_loop()
         self.create_task = loop.create_task
         self.call_soon = loop.call_soon
+        self.call_later = loop.call_later
         self.failures = failures
-        self.frames_per_second = frames_per_second
-        self.banned = banned
+        self.frames_per_second = frames_per_second or _NO_LIMIT
+        self.commands_per_second = commands_per_second or _NO_LIMIT
+        self.seconds = {name: SecondsTally(SOCKET_COMMAND_SECONDS, name) for name in runners}
+        sampler.tallies += self.seconds.values()
         # Where a reply has times, msgpack needs them put as JSON has them.
         self.with_times = frozenset(
             name
@@ -60,14 +67,16 @@ class Channels:
 class Channel:
     """Runs the commands of one connection.
 
-    At most `IN_FLIGHT_MAX` at once, none while the client does not read, and no frame is read while commands wait for
-    one of these reasons: the client's socket fills up, and not this process.
+    At most `IN_FLIGHT_MAX` at once and so many in a second, none while the client does not read, and no frame is read
+    while commands wait for one of these reasons: the client's socket fills up, and not this process.
     """
 
     __slots__ = (
         "_channels",
+        "_commands_left",
         "_connection",
-        "_frames",
+        "_frames_left",
+        "_next_second",
         "_paused",
         "_second",
         "_waiting",
@@ -83,7 +92,9 @@ class Channel:
         self._waiting: deque[Call] | None = None
         self._paused = False
         self._second = 0
-        self._frames = 0
+        self._frames_left = 0
+        self._commands_left = 0
+        self._next_second: asyncio.TimerHandle | None = None
         connection.on_frame = self._frame
         connection.on_control = self._is_allowed
         connection.on_drained = self._go_on
@@ -107,26 +118,38 @@ class Channel:
         except MalformedFrame:
             connection.close(INVALID, "neither a command [id, name, arguments, key?] nor a list of commands")
             return
-        if self._waiting or len(calls) > IN_FLIGHT_MAX - self.in_flight or connection.is_slow:
+        count = len(calls)
+        if (
+            self._waiting
+            or count > IN_FLIGHT_MAX - self.in_flight
+            or count > self._commands_left
+            or connection.is_slow
+        ):
             self._waiting = self._waiting or deque()
             self._waiting.extend(calls)
             self._go_on()
             return
+        self._commands_left -= count
         for call in calls:
             self._begin(call)
 
-    def _is_allowed(self) -> bool:
-        """Count a frame; close the socket where it is one too many in its second."""
-        allowed = self._channels.frames_per_second
-        if not allowed:
-            return True
+    def _look_at_clock(self) -> None:
+        """In a new second there is room for as many frames and commands as in any."""
         second = int(monotonic())
         if second != self._second:
-            self._second, self._frames = second, 0
-        self._frames += 1
-        if self._frames > allowed:
-            self._connection.close(TOO_MANY_FRAMES, f"more than {allowed} frames in a second")
-        return self._frames <= allowed
+            self._second = second
+            self._frames_left = self._channels.frames_per_second
+            self._commands_left = self._channels.commands_per_second
+
+    def _is_allowed(self) -> bool:
+        """Count a frame; close the socket where it is one too many in its second."""
+        self._look_at_clock()
+        self._frames_left -= 1
+        if self._frames_left >= 0:
+            return True
+        allowed = self._channels.frames_per_second
+        self._connection.close(TOO_MANY_FRAMES, f"more than {allowed} frames in a second")
+        return False
 
     def _go_on(self) -> None:
         """Begin what may be begun of the commands that wait; read on once none does."""
@@ -135,8 +158,15 @@ class Channel:
             return
         if connection.is_ending:
             waiting.clear()  # nobody would see the replies, and who was put out is not to go on
-        while waiting and self.in_flight < IN_FLIGHT_MAX and not connection.is_slow:
+        self._look_at_clock()
+        if self.draining:
+            self._commands_left = _NO_LIMIT  # nothing more is read, and nobody is to wait for these
+        while waiting and self._commands_left and self.in_flight < IN_FLIGHT_MAX and not connection.is_slow:
+            self._commands_left -= 1
             self._begin(waiting.popleft())
+        if waiting and not self._commands_left and self._next_second is None:
+            wait_s = self._second + 1 - monotonic()
+            self._next_second = self._channels.call_later(max(wait_s, 0.001), self._second_is_over)
         if bool(waiting) is not self._paused:
             self._paused = not self._paused
             if self._paused:
@@ -145,6 +175,10 @@ class Channel:
                 connection.resume_reading()
         if not waiting:
             self._waiting = None
+
+    def _second_is_over(self) -> None:
+        self._next_second = None
+        self._go_on()
 
     def _begin(self, call: Call) -> None:
         """Begin a command; what refuses it at once is answered at once."""
@@ -173,33 +207,37 @@ class Channel:
             channels.call_soon(self._ended)
             return
         if run.answer is None:
-            self._finish_later(call, runner, run)
+            self._finish_later(call, runner, run, connection.heard_s)
         else:
-            run.answer.add_done_callback(partial(self._answered, call, runner, run))
+            run.answer.add_done_callback(partial(self._answered, call, runner, run, connection.heard_s))
 
-    def _answered(self, call: Call, runner: CommandRunner, run: AnyRun, _answer: object) -> None:
+    def _answered(
+        self, call: Call, runner: CommandRunner, run: AnyRun, started_s: float, _answer: object
+    ) -> None:
         """The script has answered: mostly that it has done it. What else there is to do takes a task."""
         try:
             outcome = runner.outcome(run)
             if outcome is None:
-                self._finish_later(call, runner, run)
+                self._finish_later(call, runner, run, started_s)
                 return
             self._reply(call, outcome)
         except Exception as error:
             self._refuse(call, error, runner.operation, run.caller.op_id)
+        self._channels.seconds[call.command].observe(monotonic() - started_s)
         self._ended()
 
-    def _finish_later(self, call: Call, runner: CommandRunner, run: AnyRun) -> None:
+    def _finish_later(self, call: Call, runner: CommandRunner, run: AnyRun, started_s: float) -> None:
         # The future of its call to Redis keeps the task alive.
-        self._channels.create_task(self._finish(call, runner, run))
+        self._channels.create_task(self._finish(call, runner, run, started_s))
 
-    async def _finish(self, call: Call, runner: CommandRunner, run: AnyRun) -> None:
+    async def _finish(self, call: Call, runner: CommandRunner, run: AnyRun, started_s: float) -> None:
         REQUEST_ID.set(run.caller.op_id.hex())
         try:
             self._reply(call, await runner.finish(run))
         except Exception as error:
             self._refuse(call, error, runner.operation, run.caller.op_id)
         finally:
+            self._channels.seconds[call.command].observe(monotonic() - started_s)
             self._ended()
 
     def _ended(self) -> None:
@@ -232,5 +270,3 @@ class Channel:
             facts["retry_after"] = wait_s
         answer = call.id, error.kind.status, error_body(error, request_id), facts
         connection.reply(connection.codec.encode(answer))
-        if error.code == "PLAYER_BANNED":
-            self._channels.banned(connection.identity.uid)

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from aiohttp import web
 
 from croupier_http.auth import Identity
-from croupier_http.metrics import PUSHES_DROPPED, Tally
+from croupier_http.metrics import PUSHES_DROPPED, SocketTallies
 from croupier_http.ws.codecs import Codec
 from croupier_http.ws.frames import CLOSE, PING, PONG, TEXT, frame_head
 from croupier_http.ws.wire import UNSENT_BYTES_MAX, Wire
@@ -39,10 +39,10 @@ class Connection:
     """
 
     __slots__ = (
-        "_call_soon", "_closing_timer", "_flush_due", "_frames", "_missed", "_pushes", "_replies", "_transport",
-        "_unsent", "_wire", "close_code", "codec", "ended", "greeted_up_to", "greeting", "heard_s", "held",
-        "identity", "kind", "on_control", "on_drained", "on_end", "on_frame", "on_gap", "pinged", "slow_since_s",
-        "subject",
+        "_call_soon", "_closing_timer", "_flush_due", "_frames", "_held", "_missed", "_pushes", "_replies", "_tallies",
+        "_transport", "_unsent", "_wire", "close_code", "codec", "ended", "greet_again", "greeted_up_to", "greeting",
+        "heard_s", "identity", "kind", "on_control", "on_drained", "on_end", "on_frame", "on_gap", "pinged",
+        "slow_since_s", "subject",
     )  # fmt: skip
 
     def __init__(
@@ -52,7 +52,7 @@ class Connection:
         identity: Identity,
         kind: Kind,
         subject: int,
-        frames: Tally,
+        tallies: SocketTallies,
     ) -> None:
         self.codec = codec
         self.identity = identity
@@ -66,8 +66,9 @@ class Connection:
         self.pinged = False
         self.slow_since_s = 0.0
         self.greeting = False
+        self.greet_again = False
         self.greeted_up_to = (0, 0)
-        self.held: list[tuple[Place | None, bytes]] | None = None
+        self._held: list[tuple[Place | None, bytes]] = []
         self.on_frame: Callable[[bytes], None] = _ignore
         self.on_control: Callable[[], object] = _nothing
         self.on_drained: Callable[[], None] = _nothing
@@ -75,7 +76,8 @@ class Connection:
         self.on_end: Callable[[], None] = _nothing
         self._wire = Wire(handler, self)
         self._transport = self._wire.transport
-        self._frames = frames
+        self._tallies = tallies
+        self._frames = tallies.frames
         self._replies: list[bytes] = []
         self._pushes: list[bytes] = []
         self._unsent = 0
@@ -120,20 +122,21 @@ class Connection:
         Without a `place` it is sent whatever the greeting has. False where it was not sent.
         """
         if self.greeting:
-            if self.held is not None and len(self.held) < HELD_MAX:
-                self.held.append((place, encoded))
-            else:
-                self.held = None  # then it needs another greeting
+            if len(self._held) >= HELD_MAX:
+                self._held.clear()
+                self.greet_again = True
+            self._held.append((place, encoded))
             return False
         return (place is None or place > self.greeted_up_to) and self.push(encoded)
 
     def greet(self, encoded: bytes) -> None:
-        """Send the newest state, and what was held back for it."""
-        held, self.held, self.greeting = self.held, None, False
+        """Send the newest state, and what was held back for it; where `greet_again` says so, ask for a newer one."""
+        held, self._held, self.greeting = self._held, [], False
         self.push(encoded)
-        for place, event in held or ():
+        for place, event in held:
             self.push_event(event, place)
-        if held is None:
+        if self.greet_again:
+            self.greet_again = False
             self.on_gap()
 
     def _drop(self) -> None:
@@ -219,6 +222,7 @@ class Connection:
         if self._closing_timer is not None:
             self._closing_timer.cancel()
         if not self.ended.done():
+            self._tallies.closed(self.close_code)
             self.ended.set_result(None)
             self.on_end()
 

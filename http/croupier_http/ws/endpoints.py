@@ -1,5 +1,6 @@
 """The three sockets: who may open which, and what it is made of."""
 
+import asyncio
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from croupier_http.commands import CommandRunner
 from croupier_http.cors import Cors
 from croupier_http.endpoints import Places
 from croupier_http.failures import FailureLog
-from croupier_http.metrics import SOCKET_FRAMES, Sampler, Tally
+from croupier_http.metrics import Sampler, SocketTallies
 from croupier_http.replies import Answer
 from croupier_http.strangers import FromStranger
 from croupier_http.upgrade import SWITCHING, Upgrade
@@ -46,17 +47,19 @@ class WebSockets:
         self.sources = sources
         self.authenticator = authenticator
         self.cors = cors
-        self.sockets = Sockets(settings.ws_sockets_max)
-        banned, per_second = self._banned, settings.ws_frames_per_second
+        self.sockets = Sockets(settings.ws_sockets_max, settings.ws_sockets_per_player)
+        frames, commands = settings.ws_frames_per_second, settings.ws_commands_per_second
         self.channels = {
-            "player": Channels(runners, op_ids, failures, per_second, banned),
-            "monitor": Channels({}, op_ids, failures, per_second, banned),
-            "notifications": Channels({}, op_ids, failures, per_second, banned),
+            kind: Channels(runners if kind == "player" else {}, op_ids, failures, frames, commands, sampler)
+            for kind in ("player", "monitor", "notifications")
         }
-        self.frames: dict[str, Tally] = {kind: Tally(SOCKET_FRAMES, kind) for kind in self.channels}
-        sampler.tallies += self.frames.values()
+        for runner in runners.values():
+            runner.on_banned = self._refused
+        self.tallies = {kind: SocketTallies(kind) for kind in self.channels}
+        for tallies in self.tallies.values():
+            sampler.tallies += (tallies.frames, tallies.closes)
         sampler.before.append(self.sockets.sample)
-        self.greetings = Greetings(sources, Shown(sources.engine.scripts), banned)
+        self.greetings = Greetings(sources, Shown(sources.engine.scripts), self._found)
         self.live = Live(
             settings.redis_url,
             sources.engine.transport,
@@ -79,7 +82,7 @@ class WebSockets:
         subject: int,
     ) -> None:
         """One socket, from its first frame to its last."""
-        connection = Connection(handler, codec, identity, kind, subject, self.frames[kind])
+        connection = Connection(handler, codec, identity, kind, subject, self.tallies[kind])
         why_not = self.sockets.why_not(identity.uid)
         if why_not:
             connection.begin(early)
@@ -91,10 +94,15 @@ class WebSockets:
             connection.begin(early)
         await connection.ended
 
-    def _banned(self, uid: int) -> None:
-        """A player was found to be banned: here all sockets end, and on the other workers too."""
+    def _found(self, uid: int) -> None:
+        """The player of a socket was found to be banned: here all sockets end, and on the other workers too."""
         if self.sockets.ban(uid):
             self.live.announce_ban(uid)
+
+    def _refused(self, uid: int) -> None:
+        """A player's command was refused, whichever way it came: sockets may be on the other workers only."""
+        asyncio.get_running_loop().call_soon(self.sockets.ban, uid)  # after the reply, which is being made
+        self.live.announce_ban(uid)
 
     def _ended(self, connection: Connection) -> None:
         self.sockets.remove(connection)

@@ -1,8 +1,10 @@
 """From Redis to sockets: listens to the channels that the worker's sockets need, and to no others."""
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +14,7 @@ from croupier.errors import CroupierError
 from croupier.live import BANNED, RESTARTED, decode_events
 from croupier.partition import PARTITIONS
 from croupier.transport import Reply, Subscription, Transport, TransportError
+from croupier_http.logs import Limiter
 from croupier_http.metrics import FANOUT_SECONDS
 from croupier_http.ws.codecs import Codec
 from croupier_http.ws.connection import Connection
@@ -28,6 +31,10 @@ MESSAGES_MAX: Final = 10_000
 
 MESSAGES_BYTES_MAX: Final = 16 * 1024 * 1024
 """The same in bytes: a message for who watches everything has up to 100 events."""
+
+ANNOUNCED_AGAIN_S: Final = 5.0
+"""So long after a ban was announced it is not announced again: who is banned may go on asking over HTTP."""
+_ANNOUNCED_MAX: Final = 1_024
 
 Listeners = dict[Connection, bool]
 """Sockets, and whether each is shown what is said: else it is only to end when its player is banned."""
@@ -57,6 +64,8 @@ class Live:
         self._messages_bytes = 0
         self._wake = asyncio.Event()
         self._needed = asyncio.Event()
+        self._limiter = Limiter(lines_per_s=1)
+        self._announced_s: dict[int, float] = {}
 
     def add(self, connection: Connection) -> None:
         """Deliver to this socket what concerns it; first of all a greeting, once nothing can be missed after it."""
@@ -83,6 +92,12 @@ class Live:
 
     def announce_ban(self, uid: int) -> None:
         """Have the other workers end this player's sockets; where that fails, they are left to find out themselves."""
+        now_s, announced_s = monotonic(), self._announced_s
+        if now_s < announced_s.get(uid, 0.0):
+            return
+        if len(announced_s) >= _ANNOUNCED_MAX:
+            announced_s.clear()
+        announced_s[uid] = now_s + ANNOUNCED_AGAIN_S
         try:
             told = self._transport.send("PUBLISH", keys.player_events(uid % PARTITIONS, uid), BANNED)
         except TransportError as error:
@@ -131,13 +146,21 @@ class Live:
                 self._messages_bytes -= len(message)
                 try:
                     await self._deliver(channel, message)
-                except (CroupierError, msgspec.DecodeError) as error:
-                    log.warning("an event was not delivered", channel=channel, error=str(error))
-                    for connection in self._listeners.get(channel, {}):
-                        self._greetings.ask(connection)
-                except Exception:
-                    log.exception("an event could not be delivered", channel=channel)
+                except Exception as error:
+                    self._missed(channel, error, self._listeners.get(channel, {}))
                 await asyncio.sleep(0)  # others have a turn too
+
+    def _missed(self, channel: str, error: Exception, who: Iterable[Connection]) -> None:
+        """Something was not delivered: who would have been told it is told the newest state."""
+        expected = isinstance(error, CroupierError | msgspec.DecodeError)
+        if (extra := self._limiter.allow(type(error).__name__)) is not None:
+            log.log(
+                logging.WARNING if expected else logging.ERROR,
+                "something was not delivered; the newest state is told instead",
+                channel=channel, error=repr(error), exc_info=None if expected else error, **extra,
+            )  # fmt: skip
+        for connection in who:
+            self._greetings.ask(connection)
 
     async def _deliver(self, channel: str, message: bytes) -> None:
         listeners = self._listeners.get(channel, {})
@@ -148,31 +171,47 @@ class Live:
             for uid in {connection.identity.uid for connection in listeners}:
                 self._ban(uid)
         elif channel.startswith(keys.broadcast()):
-            _push(listeners, _read_json(message))
+            self._push(channel, _read_json(message))
         elif listeners:
             for event in decode_events(message):
-                await self._deliver_event(channel, event)
+                try:
+                    await self._deliver_event(channel, event)
+                except Exception as error:
+                    self._missed(channel, error, self._listeners.get(channel, {}))
 
     async def _deliver_event(self, channel: str, event: Event) -> None:
-        if any(self._listeners.get(channel, {}).values()):
-            push = msgspec.to_builtins(GameEvent(await self._greetings.show(event)))
-            if _push(self._listeners.get(channel, {}), push, (event.id.epoch, event.id.seq)):
-                FANOUT_SECONDS.observe(max(0, self._now_ms() - event.ts_ms) / 1000)
+        try:
+            if any(self._listeners.get(channel, {}).values()):
+                push = msgspec.to_builtins(GameEvent(await self._greetings.show(event)))
+                if self._push(channel, push, (event.id.epoch, event.id.seq)):
+                    FANOUT_SECONDS.observe(max(0, self._now_ms() - event.ts_ms) / 1000)
+        finally:
+            self._end_if_banned(event)
+
+    def _end_if_banned(self, event: Event) -> None:
         record = event.image(keys.player(event.id.partition, event.header.uid))
         if record is not None and PLAYER.unpack(record).flags & FLAG_BANNED:
             self._ban(event.header.uid)
 
+    def _push(self, channel: str, push: Any, place: tuple[int, int] | None = None) -> bool:
+        """Push it to all who are shown it, encoded once per subprotocol. Whether any was sent.
 
-def _push(listeners: Listeners, push: Any, place: tuple[int, int] | None = None) -> bool:
-    """Push it to all who are shown it, encoded once per subprotocol. Whether any was sent."""
-    encoded: dict[Codec, bytes] = {}
-    sent = False
-    for connection in [each for each, is_shown in listeners.items() if is_shown]:
-        codec = connection.codec
-        if codec not in encoded:
-            encoded[codec] = codec.encode(push)
-        sent = connection.push_event(encoded[codec], place) or sent
-    return sent
+        A subprotocol that cannot say it does not keep it from the others.
+        """
+        sent = False
+        by_codec: dict[Codec, list[Connection]] = {}
+        for connection, is_shown in self._listeners.get(channel, {}).items():
+            if is_shown:
+                by_codec.setdefault(connection.codec, []).append(connection)
+        for codec, connections in by_codec.items():
+            try:
+                encoded = codec.encode(push)
+            except Exception as error:
+                self._missed(channel, error, connections)
+                continue
+            for connection in connections:
+                sent = connection.push_event(encoded, place) or sent
+        return sent
 
 
 def _announced(told: "asyncio.Future[Reply]") -> None:

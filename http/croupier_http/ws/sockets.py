@@ -20,9 +20,6 @@ from croupier_http.ws.connection import (
 )
 from croupier_schemas.live import Reconnect
 
-SOCKETS_PER_PLAYER: Final = 8
-"""Of all kinds together, on one worker."""
-
 HEARTBEAT_S: Final = 30.0
 """After so long a silence a client is asked for a sign of life, and after twice as long its socket is ended."""
 SLOW_MAX_S: Final = 10.0
@@ -37,8 +34,10 @@ _DRAIN_POLL_S: Final = 0.02
 class Sockets:
     """The open sockets, each with its channel."""
 
-    def __init__(self, sockets_max: int) -> None:
+    def __init__(self, sockets_max: int, per_player: int) -> None:
+        """`per_player` is how many of all kinds together a player may have; 0 is no limit."""
         self._sockets_max = sockets_max
+        self._per_player = per_player
         self._channels: dict[Connection, Channel] = {}
         self._of_caller: dict[int, tuple[Connection, ...]] = {}
         self._open: Counter[Kind] = Counter()
@@ -56,8 +55,8 @@ class Sockets:
             return "this server is stopping"
         if len(self._channels) >= self._sockets_max:
             return "this server has no room for another socket"
-        if len(self._of_caller.get(caller, ())) >= SOCKETS_PER_PLAYER:
-            return f"a player may have {SOCKETS_PER_PLAYER} sockets"
+        if self._per_player and len(self._of_caller.get(caller, ())) >= self._per_player:
+            return f"a player may have {self._per_player} sockets"
         return ""
 
     def add(self, connection: Connection, channel: Channel) -> None:

@@ -24,5 +24,6 @@ PROJECTIONS: Mapping[str, Callable[[Event, Economies], Sequence[Row]]] = {
     "rewards.granted": rewards.granted,
     "session.started": sessions.started_or_ended,
     "session.ended": sessions.started_or_ended,
+    "actions.recorded": only_ledger,
 }
 """By type of event. A type without a function has no rows."""

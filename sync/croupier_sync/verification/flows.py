@@ -78,4 +78,5 @@ _FLOWS: Final[Mapping[str, Callable[[Event], Flow]]] = {
     "fairness.rotated": lambda _event: Flow(),
     "session.started": lambda _event: Flow(),
     "session.ended": lambda _event: Flow(),
+    "actions.recorded": lambda _event: Flow(),
 }

@@ -25,8 +25,11 @@ from tests.simulation.postgres.statements import STATEMENTS
 # What operators run, what they and sockets ask, and what makes the tables.
 NOT_SIMULATED = (
     "croupier.admin",
+    "croupier.analytics",
     "croupier.notifications",
+    "croupier.sinks",
     "croupier_sync.backup",
+    "croupier_sync.export",
     "croupier_sync.migrations",
     "croupier_sync.verification",
 )

@@ -8,7 +8,7 @@ import { code } from "./parts.js";
 /** Types with a receipt, and the others, for choosing. */
 export const TYPES = [
   "gacha.pulled", "crash.bet_placed", "crash.settled", "slot.spun", "rps.played", "rewards.granted", "session.started",
-  "session.ended", "fairness.rotated", "economy.changed", "pool.added", "epoch.opened",
+  "session.ended", "actions.recorded", "fairness.rotated", "economy.changed", "pool.added", "epoch.opened",
 ];
 const WITH_RECEIPT = new Set(TYPES.slice(0, 5));
 
@@ -72,6 +72,7 @@ const WORDS = {
   "rps.played": played,
   "rewards.granted": granted,
   "pool.added": (result) => `${amount(result.amount)} ${result.rarity} to ${title(result.banner)}: ${result.reason}`,
+  "actions.recorded": ({ action_type: type }) => title(type),
   "fairness.rotated": () => "Revealed the seed, and committed to a new one",
   "session.ended": ({ result_data: data }) => (data ? `${data.rounds} rounds, net ${change(data.net)}` : "–"),
 };

@@ -3,6 +3,7 @@
 import { byId, fill } from "../shared/dom.js";
 import { dataTable } from "../shared/table.js";
 import { LOGGED_HEAD, loggedRow, offerTypes } from "./events.js";
+import { counted } from "./parts.js";
 import { attempt } from "./views.js";
 
 const PAGE = 50;
@@ -88,8 +89,6 @@ export class EventList {
     this.#more.hidden = this.#cursor === null || full;
     const more = this.#cursor === null ? "These are all." : full ? "Narrow the search to see older ones." : "";
     const few = this.#cursor !== null && !page.items.length ? "None in this stretch; there may be older ones." : "";
-    this.#note.textContent = [counted(this.#events.length), few || more].filter(Boolean).join(" ");
+    this.#note.textContent = [`${counted(this.#events.length, "event")}.`, few || more].filter(Boolean).join(" ");
   }
 }
-
-const counted = (n) => `${n} event${n === 1 ? "" : "s"}.`;

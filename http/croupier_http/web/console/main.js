@@ -2,7 +2,8 @@
 
 import { Api, ApiError } from "../shared/api.js";
 import { byId, fill, pause } from "../shared/dom.js";
-import { openSession } from "../shared/session.js";
+import { title } from "../shared/format.js";
+import { nameOf, openSession } from "../shared/session.js";
 import { themeToggle } from "../shared/theme.js";
 import { mountLive } from "./live.js";
 import { mountLog } from "./log.js";
@@ -85,6 +86,7 @@ function show(api, first) {
   };
   const app = { api, samples, servers, verify: () => {}, lookUp: () => {} };
   byId("panels").hidden = false;
+  if (session.claims.sub) byId("who").textContent = title(nameOf(session.claims));
   const receipt = mountReceipt(app);
   const player = mountPlayer(app);
   app.verify = (eventId) => (open("receipt"), receipt(eventId));
@@ -104,7 +106,9 @@ function show(api, first) {
 
 /** Says above everything that what is shown is not of now; an empty text takes that back. */
 function showTrouble(text) {
-  fill(byId("offline").firstElementChild, text);
+  const place = byId("offline").firstElementChild;
+  // What is said already would be heard again with every attempt.
+  if (place.textContent !== text) fill(place, text);
   byId("offline").hidden = !text;
   if (!text) return;
   byId("status").dataset.state = "bad";

@@ -1,6 +1,7 @@
 /** Pieces that several panels are made of. */
 
 import { el } from "../shared/dom.js";
+import { amount } from "../shared/format.js";
 import { dataTable } from "../shared/table.js";
 
 /**
@@ -19,6 +20,14 @@ export const aside = (text) => el("p", { class: "muted" }, text);
 
 /** @param {string} text @returns {HTMLElement} */
 export const code = (text) => el("code", {}, text);
+
+/**
+ * @param {number} n
+ * @param {string} one what one of them is called
+ * @param {string} [many] what others are
+ * @returns {string} such as `1 draw` or `1,204 draws`
+ */
+export const counted = (n, one, many = `${one}s`) => `${amount(n)} ${n === 1 ? one : many}`;
 
 /**
  * A table, or a line where it has no rows.

@@ -1,13 +1,14 @@
 /** Panel "Player": what Redis holds of one, what the rounds came to, and the last events. */
 
 import { byId, el, fill } from "../shared/dom.js";
-import { amount, change, dayAndTime, title } from "../shared/format.js";
+import { amount, change, dayAndTime, GAMES, title } from "../shared/format.js";
 import { dataTable } from "../shared/table.js";
 import { EventList } from "./log.js";
 import { code } from "./parts.js";
 import { attempt } from "./views.js";
 
-const GAMES = { gacha: "Gacha", crash: "Crash", slot: "Slot", rps: "Rock, paper, scissors" };
+/** Bits of the field `sessions` of a player's record. */
+const SESSIONS = { gacha: 1, crash: 2, slot: 4, rps: 8 };
 
 /**
  * @param {import("./main.js").App} app
@@ -56,11 +57,17 @@ function summary(state) {
     ["Gems", amount(fields.gems)],
     ["Banned", fields.flags & 1 ? "yes" : "no"],
     ["Excluded until", excludedMs > Date.now() ? dayAndTime(new Date(excludedMs).toISOString()) : "not excluded"],
+    ["Open sessions", openSessions(fields.sessions)],
     ["Nonce", amount(fields.nonce)],
     ["Client seed", code(String(fields.client_seed))],
     ["Commitment", code(String(fields.commitment))],
   ];
   return el("dl", { class: "facts" }, facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+}
+
+function openSessions(bits) {
+  const open = Object.keys(SESSIONS).filter((game) => bits & SESSIONS[game]);
+  return open.map((game) => GAMES[game]).join("; ") || "none";
 }
 
 function rounds(stats) {

@@ -77,6 +77,18 @@ export function byOperation(before, after) {
 }
 
 /**
+ * Whether an operation gives a command; the others read, or serve files, the console's own questions among them. A
+ * command's operation is called as the command is, once the server has counted one.
+ * @param {any} reply
+ * @returns {(operation: string) => boolean}
+ */
+export function givesCommands(reply) {
+  const names = reply.commands.map(({ command }) => `${command.replace(".", "_")}_v1`);
+  const operations = new Set(names.flatMap((name) => [name, `games_${name}`]));
+  return (operation) => operations.has(operation);
+}
+
+/**
  * @param {Iterable<Difference>} differences
  * @returns {Difference} their sum
  */

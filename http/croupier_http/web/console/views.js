@@ -1,7 +1,7 @@
 /** One panel at a time, chosen by the fragment of the address; what is shown is asked for again while it is seen. */
 
 import { byId } from "../shared/dom.js";
-import { clearError, showError } from "../shared/errors.js";
+import { clearError, sayError } from "../shared/errors.js";
 
 /** @type {{view: string|null, everyMs: number, work: () => Promise<void>, dueMs: number, running: boolean}[]} */
 const polls = [];
@@ -54,7 +54,7 @@ export async function attempt(view, work) {
     clearError(place);
     return true;
   } catch (error) {
-    showError(place, error);
+    sayError(place, error);
     return false;
   }
 }

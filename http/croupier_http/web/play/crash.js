@@ -5,7 +5,7 @@ import { clearError, showError } from "../shared/errors.js";
 import { amount, fraction, multiplier } from "../shared/format.js";
 import { dataTable } from "../shared/table.js";
 import { Curve } from "./curve.js";
-import { betOf, net, oddsWithRules } from "./rounds.js";
+import { betOf, edition, net, oddsWithRules } from "./rounds.js";
 import { settledEvent } from "./settled.js";
 
 const POLL_MS = 500;
@@ -58,11 +58,12 @@ class Crash {
   async read() {
     try {
       if (!this.#odds) {
-        ({ odds: this.#odds } = await this.#api.get("/api/games/crash/odds"));
-        byId("crash-auto").max = String(this.#odds.max_multiplier);
+        const { economy, odds } = await this.#api.get("/api/games/crash/odds");
+        this.#odds = odds;
+        byId("crash-auto").max = String(odds.max_multiplier);
         byId("crash-note").textContent =
-          `Pays up to ${amount(this.#odds.max_multiplier)}×. The server's clock decides.`;
-        fill(byId("crash-odds"), crashOdds(this.#odds));
+          `Up to ${amount(odds.max_multiplier)}×; pays ${odds.rtp.percent} % on average. The server's clock decides.`;
+        fill(byId("crash-odds"), crashOdds(odds, edition(economy, this.#api.nowMs())));
         setEnabled(this.#go, true);
       }
       await this.#look();
@@ -175,7 +176,7 @@ class Crash {
   }
 }
 
-function crashOdds(odds) {
+function crashOdds(odds, last) {
   const rows = odds.reaches.map(({ multiplier: m, probability }) => [
     `${m}×`,
     `${probability.percent} %`,
@@ -186,5 +187,5 @@ function crashOdds(odds) {
     ["Multiplier", "#Chance", "#Exactly"],
     rows,
   );
-  return oddsWithRules(odds, [table, el("p", {}, `Lost at once: ${odds.lost_at_once.percent} %.`)]);
+  return oddsWithRules(odds, [table, el("p", {}, `Lost at once: ${odds.lost_at_once.percent} %.`)], last);
 }

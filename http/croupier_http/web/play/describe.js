@@ -1,9 +1,7 @@
 /** Rounds of the history in a few words. */
 
-import { amount, multiplier, title } from "../shared/format.js";
+import { amount, GAMES, multiplier, title } from "../shared/format.js";
 import { RARITIES } from "../shared/gacha.js";
-
-const GAMES = { gacha: "Gacha", crash: "Crash", slot: "Slot", rps: "Rock, paper, scissors" };
 
 /** @param {string} game @returns {string} */
 export const gameName = (game) => GAMES[game] ?? title(game);

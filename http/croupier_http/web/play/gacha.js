@@ -6,6 +6,7 @@ import { amount, title } from "../shared/format.js";
 import { RARITIES } from "../shared/gacha.js";
 import { gachaOdds } from "./gacha-odds.js";
 import { pityMeters } from "./pity.js";
+import { edition } from "./rounds.js";
 
 const DEAL_MS = 110;
 const PIPS = { Legendary: "★★★★", Epic: "★★★", Rare: "★★", Common: "★" };
@@ -89,7 +90,8 @@ class Gacha {
     const reply = await this.#api.get("/api/games/gacha/odds", { banner: banner.name });
     if (banner.name !== this.#chosen) return;
     this.#odds = reply.odds;
-    fill(byId("odds-body"), gachaOdds(reply));
+    fill(byId("odds-body"), gachaOdds(reply, banner, edition(reply.economy, this.#api.nowMs())));
+    fill(byId("chances"), chances(reply.odds));
     this.#showState();
   }
 
@@ -126,6 +128,17 @@ class Gacha {
   #enable(on) {
     for (const button of this.#buttons.values()) setEnabled(button, on);
   }
+}
+
+/** The chances of one draw, beside the buttons that buy it, and the way to all of them. */
+function chances({ rarities }) {
+  const open = () => {
+    byId("odds").open = true;
+    byId("odds-summary").focus();
+  };
+  const each = rarities.map(({ rarity, probability }) => `${rarity} ${probability.percent} %`);
+  const button = el("button", { type: "button", class: "text", onclick: open }, "All odds");
+  return ["Each draw: ", each.join(" · "), ". ", button];
 }
 
 function bannerChoice(banner, checked, choose) {

@@ -3,7 +3,8 @@
 import { Api } from "../shared/api.js";
 import { Client } from "../shared/client.js";
 import { byId } from "../shared/dom.js";
-import { openSession } from "../shared/session.js";
+import { title } from "../shared/format.js";
+import { nameOf, openSession } from "../shared/session.js";
 import { LiveSocket } from "../shared/socket.js";
 import { themeToggle } from "../shared/theme.js";
 import { mountCrash } from "./crash.js";
@@ -26,7 +27,7 @@ import { mountViews } from "./views.js";
  * @property {Verifier} verifier
  */
 
-const PLAYERS_ONLY = ["games", "tabs", "wallet", "link", "signout"];
+const PLAYERS_ONLY = ["games", "tabs", "wallet", "link", "signout", "who"];
 
 const session = openSession("play");
 themeToggle(byId("theme"));
@@ -53,6 +54,7 @@ function play() {
   const app = { api, player, verifier };
 
   for (const id of PLAYERS_ONLY) byId(id).hidden = false;
+  if (session.claims.sub) byId("who").textContent = title(nameOf(session.claims));
   const parts = [
     mountGacha(app),
     mountCrash(app, socket),

@@ -4,7 +4,7 @@ import { announce, byId, el, fill, icon, isEnabled, setEnabled } from "../shared
 import { clearError, showError } from "../shared/errors.js";
 import { fraction, title } from "../shared/format.js";
 import { dataTable } from "../shared/table.js";
-import { betOf, net, oddsWithRules } from "./rounds.js";
+import { betOf, edition, net, oddsWithRules } from "./rounds.js";
 
 const WORDS = { WIN: "You win", LOSE: "You lose", DRAW: "A draw" };
 
@@ -18,9 +18,10 @@ export function mountRps({ api, player, verifier }) {
 
   async function read() {
     try {
-      const { odds } = await api.get("/api/games/rps/odds");
+      const { economy, odds } = await api.get("/api/games/rps/odds");
+      const rtp = `${Number(odds.rtp.percent).toFixed(2)} % on average`;
       byId("rps-note").textContent =
-        `A win pays ${odds.win_percent / 100} times the bet, a draw gives it back.`;
+        `A win pays ${odds.win_percent / 100} times the bet, a draw gives it back: ${rtp}.`;
       const rows = ["win", "draw", "lose"].map((name) => [
         title(name),
         `${odds[name].percent} %`,
@@ -28,7 +29,11 @@ export function mountRps({ api, player, verifier }) {
       ]);
       fill(
         byId("rps-odds"),
-        oddsWithRules(odds, [dataTable("Whatever your move", ["Outcome", "#Chance", "#Exactly"], rows)]),
+        oddsWithRules(
+          odds,
+          [dataTable("Whatever your move", ["Outcome", "#Chance", "#Exactly"], rows)],
+          edition(economy, api.nowMs()),
+        ),
       );
     } catch (problem) {
       showError(error, problem);

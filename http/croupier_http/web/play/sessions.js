@@ -2,10 +2,8 @@
 
 import { announce, byId, el, fill } from "../shared/dom.js";
 import { clearError, showError } from "../shared/errors.js";
-import { amount, change, duration, time } from "../shared/format.js";
+import { amount, change, duration, GAMES, time } from "../shared/format.js";
 import { gameName } from "./describe.js";
-
-const GAMES = ["gacha", "crash", "slot", "rps"];
 
 /**
  * @param {import("./main.js").App} app
@@ -14,7 +12,7 @@ const GAMES = ["gacha", "crash", "slot", "rps"];
 export function mountSessions({ player }) {
   const error = byId("sessions-error");
   const cards = new Map(
-    GAMES.map((game) => [game, el("article", { class: "panel stack", "aria-label": gameName(game) })]),
+    Object.keys(GAMES).map((game) => [game, el("article", { class: "panel stack", "aria-label": gameName(game) })]),
   );
 
   async function give(name, body, then) {
@@ -54,7 +52,7 @@ export function mountSessions({ player }) {
     announce(`The session in ${gameName(game)} came to ${change(result.net)} tokens.`);
   }
 
-  for (const game of GAMES) idle(game);
+  for (const game of cards.keys()) idle(game);
   fill(byId("session-list"), [...cards.values()]);
   player.addEventListener("event", ({ detail }) => {
     const result = detail.event_type === "session.ended" && detail.result?.result_data;

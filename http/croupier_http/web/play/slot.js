@@ -4,7 +4,7 @@ import { announce, byId, calm, el, fill, icon, isEnabled, pause, setEnabled } fr
 import { clearError, showError } from "../shared/errors.js";
 import { amount, fraction, title } from "../shared/format.js";
 import { dataTable } from "../shared/table.js";
-import { betOf, net, oddsWithRules } from "./rounds.js";
+import { betOf, edition, net, oddsWithRules } from "./rounds.js";
 
 const SHUFFLE_MS = 70;
 const FIRST_STOP_MS = 350;
@@ -23,9 +23,12 @@ export function mountSlot({ api, player, verifier }) {
   async function read() {
     const first = odds === null;
     try {
-      ({ odds } = await api.get("/api/games/slot/odds"));
+      const reply = await api.get("/api/games/slot/odds");
+      odds = reply.odds;
       if (!byId("reels").childElementCount) showWindow(odds.reels.map((strip) => strip.slice(0, 3)));
-      fill(byId("slot-odds"), slotOdds(odds));
+      fill(byId("slot-odds"), slotOdds(odds, edition(reply.economy, api.nowMs())));
+      const rtp = `${Number(odds.rtp.percent).toFixed(2)} % on average`;
+      byId("slot-note").textContent = `Three reels, five lines; the bet covers all of them. Pays ${rtp}.`;
       if (first) setEnabled(go, true);
     } catch (problem) {
       showError(error, problem);
@@ -127,7 +130,7 @@ function shuffle(strips) {
   };
 }
 
-function slotOdds(odds) {
+function slotOdds(odds, last) {
   const rows = odds.wins.map(({ symbol, count, percent, probability }) => [
     `${count} × ${title(symbol)}`,
     `${amount(percent)} %`,
@@ -139,8 +142,6 @@ function slotOdds(odds) {
     ["From the left", "#Pays, of the whole bet", "#Chance per line", "#Exactly"],
     rows,
   );
-  return oddsWithRules(odds, [
-    paytable,
-    el("p", {}, `${odds.hit_frequency.percent} % of spins pay something.`),
-  ]);
+  const hits = el("p", {}, `${odds.hit_frequency.percent} % of spins pay something.`);
+  return oddsWithRules(odds, [paytable, hits], last);
 }

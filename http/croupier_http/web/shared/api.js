@@ -5,6 +5,9 @@ import { pause } from "./dom.js";
 const RETRY_AFTER_MAX_MS = 3000;
 const TRIES = 4;
 const PROBE_MS = 1000;
+/** More than the server takes for its slowest reply. Without it a connection that has died is waited for for ever. */
+const REPLY_DEADLINE_MS = 15_000;
+const PROBE_DEADLINE_MS = 5000;
 
 /** What the server refused, or, with the code `OFFLINE` and status 0, a request that did not reach it. */
 export class ApiError extends Error {
@@ -25,6 +28,16 @@ export class ApiError extends Error {
   get passing() {
     return this.status === 0 || this.status === 503 || this.code === "RATE_LIMITED";
   }
+}
+
+/**
+ * A request without a reply: of one that changes something it is not known whether it was carried out.
+ * @param {boolean} changes
+ * @returns {ApiError}
+ */
+export function unanswered(changes) {
+  const then = changes ? " If this was carried out, your history will show it once the connection is back." : "";
+  return new ApiError(0, { code: "OFFLINE", message: `The server cannot be reached.${then}` });
 }
 
 /** A key for a command: whatever happens to connections, the command runs at most once under it. */
@@ -112,12 +125,13 @@ export class Api extends EventTarget {
     let reply;
     let answer;
     try {
-      reply = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
+      const signal = AbortSignal.timeout(REPLY_DEADLINE_MS);
+      reply = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store", signal });
       answer = await reply.json();
     } catch (cause) {
       if (!reply || !(cause instanceof SyntaxError)) {
         this.#lost();
-        throw new ApiError(0, { code: "OFFLINE", message: "The server cannot be reached." });
+        throw unanswered(method !== "GET");
       }
       answer = {};
     }
@@ -162,7 +176,7 @@ export class Api extends EventTarget {
 
 async function answers(path) {
   try {
-    return (await fetch(path, { cache: "no-store" })).ok;
+    return (await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PROBE_DEADLINE_MS) })).ok;
   } catch {
     return false;
   }

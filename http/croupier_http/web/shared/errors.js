@@ -3,10 +3,11 @@
 import { el, fill } from "./dom.js";
 import { amount, dayAndTime, duration } from "./format.js";
 
+/** So long an error stays after the end of its countdown. */
+const READING_MS = 10_000;
+
 /** @type {Record<string, (body: Record<string, any>) => string>} */
 const TEXTS = {
-  OFFLINE: () =>
-    "The server cannot be reached. If this was carried out, your history will show it once the connection is back.",
   INSUFFICIENT_BALANCE: (body) =>
     `Not enough: this needs ${amount(body.required)}, and you have ${amount(body.balance)}.`,
   BET_OUT_OF_RANGE: (body) =>
@@ -48,23 +49,46 @@ export function explain(error) {
  */
 export function showError(place, error, ready = () => {}) {
   clearError(place);
-  if (!("code" in error)) console.error(error);
   const waitMs = error.code === "DAILY_GACHA_LIMIT" ? 0 : (error.retryAfterMs ?? 0);
-  const countdown = el("span", { class: "countdown" });
-  fill(place, el("p", {}, explain(error), " ", countdown));
+  if (!waitMs) {
+    sayError(place, error);
+    return ready();
+  }
+  // A countdown in an alert would be read out with every tick: who hears it is told once.
+  const countdown = el("span", { class: "countdown", "aria-hidden": "true" });
+  const heard = el("span", { class: "heard" }, `Ready in ${duration(waitMs / 1000)}.`);
+  fill(place, el("p", {}, explain(error), " ", heard, countdown));
   place.hidden = false;
-  if (!waitMs) return ready();
   const untilMs = Date.now() + waitMs;
   const tick = () => {
     const leftMs = untilMs - Date.now();
-    if (leftMs <= 0) {
-      clearError(place);
-      return ready();
+    if (leftMs > 0) {
+      countdown.textContent = `Ready in ${duration(leftMs / 1000)}.`;
+      return;
     }
-    countdown.textContent = `Ready in ${duration(leftMs / 1000)}.`;
+    clearInterval(timers.get(place));
+    heard.remove();
+    countdown.remove();
+    // Of what was only too fast there is nothing more to say; what failed is to be read, however short the wait was.
+    if (error.code === "RATE_LIMITED") clearError(place);
+    else timers.set(place, setTimeout(() => clearError(place), READING_MS));
+    ready();
   };
   tick();
   timers.set(place, setInterval(tick, 250));
+}
+
+/**
+ * Say an error in an element with the role `alert`. What is said there already is not said, and heard, again.
+ * @param {HTMLElement} place
+ * @param {any} error
+ */
+export function sayError(place, error) {
+  if (!("code" in error)) console.error(error);
+  const text = explain(error);
+  if (!place.hidden && place.textContent === text) return;
+  fill(place, el("p", {}, text));
+  place.hidden = false;
 }
 
 /** @param {HTMLElement} place */

@@ -15,6 +15,9 @@ export const change = (value) => signed.format(value).replace("-", "−");
 /** @param {number} hundredths @returns {string} such as `2.37×` */
 export const multiplier = (hundredths) => `${(hundredths / 100).toFixed(2)}×`;
 
+/** Names of the games. */
+export const GAMES = { gacha: "Gacha", crash: "Crash", slot: "Slot", rps: "Rock, paper, scissors" };
+
 /** @param {string} name an id such as `ruby_dice` @returns {string} such as `Ruby dice` */
 export function title(name) {
   const words = name.replaceAll("_", " ");

@@ -1,6 +1,6 @@
 /** A WebSocket: pushes, and commands with less overhead than HTTP; it comes back by itself when it is lost. */
 
-import { ApiError } from "./api.js";
+import { ApiError, unanswered } from "./api.js";
 
 const PROTOCOL = "croupier.json";
 const TICKET = "/api/games/ws/ticket";
@@ -8,7 +8,9 @@ const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
 const PING_MS = 20_000;
 const REPLY_DEADLINE_MS = 10_000;
-const FOR_GOOD = new Set([4401, 4403]);
+const OPENING_DEADLINE_MS = 12_000;
+const REFUSED = 4403;
+const FOR_GOOD = new Set([4401, REFUSED]);
 
 /**
  * A socket that is opened again, after a random wait, whenever it is lost. Events: `state`; `hello` (detail: the push),
@@ -21,6 +23,9 @@ export class LiveSocket extends EventTarget {
   #waiting = new Map();
   #nextId = 1;
   #failures = 0;
+  /** Counts attempts, so that what comes of one that was given up is told from the next. */
+  #attempt = 0;
+  /** Until the next attempt; during one, until it must have been greeted. */
   #timer = 0;
   #hint = null;
   #wanted = false;
@@ -37,7 +42,8 @@ export class LiveSocket extends EventTarget {
     this.state = "closed";
     /** Whether events are pushed while it is open. */
     this.live = false;
-    api.addEventListener("reachable", () => this.#wanted && this.state === "closed" && this.#connectIn(0));
+    // A browser that comes online again is reachable after its next request.
+    api.addEventListener("reachable", () => this.#wanted && this.#again());
     setInterval(() => this.#ping(), PING_MS);
   }
 
@@ -50,8 +56,7 @@ export class LiveSocket extends EventTarget {
   /** Close for good. */
   close() {
     this.#wanted = false;
-    clearTimeout(this.#timer);
-    this.#socket?.close();
+    this.#drop();
   }
 
   /**
@@ -64,7 +69,7 @@ export class LiveSocket extends EventTarget {
    */
   request(command, body = {}, key = undefined) {
     const socket = this.#socket;
-    if (this.state !== "open" || !socket) return Promise.reject(lost());
+    if (this.state !== "open" || !socket) return Promise.reject(unanswered(true));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       // A connection that swallows a command is as good as lost.
@@ -79,16 +84,30 @@ export class LiveSocket extends EventTarget {
     this.#timer = setTimeout(() => this.#connect(), ms);
   }
 
+  /** What was begun before the way was open may hang for ever; what is open may be dead. */
+  #again() {
+    if (this.state === "open") return this.#ping();
+    if (this.state === "refused") return;
+    this.#drop();
+    this.#connectIn(0);
+  }
+
   async #connect() {
     if (!this.#wanted || this.state === "connecting" || this.state === "open") return;
     this.#become("connecting");
+    const attempt = ++this.#attempt;
+    // Ticket, handshake and greeting together: none of them says anything where the connection has died.
+    this.#timer = setTimeout(() => this.#drop(), OPENING_DEADLINE_MS);
     let ticket;
     try {
       ({ ticket } = await this.#api.once("POST", TICKET, {}));
     } catch (error) {
+      if (attempt !== this.#attempt) return;
       const final = error instanceof ApiError && [401, 403, 404].includes(error.status);
-      return final ? this.#become("refused") : this.#closed(0);
+      return this.#closed(final ? REFUSED : 0);
     }
+    // Given up, or closed, while the ticket was on its way.
+    if (attempt !== this.#attempt) return;
     const address = new URL(this.#path, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     address.searchParams.set("ticket", ticket);
@@ -117,6 +136,7 @@ export class LiveSocket extends EventTarget {
   #pushed(push) {
     if (push.type === "hello" || push.type === "monitor_snapshot") {
       this.#failures = 0;
+      clearTimeout(this.#timer);
       this.live = push.live;
       this.#become("open");
       this.dispatchEvent(new CustomEvent("hello", { detail: push }));
@@ -128,10 +148,12 @@ export class LiveSocket extends EventTarget {
   }
 
   #closed(code) {
+    clearTimeout(this.#timer);
+    this.#attempt += 1;
     this.#socket = null;
     for (const { reject, deadline } of this.#waiting.values()) {
       clearTimeout(deadline);
-      reject(lost());
+      reject(unanswered(true));
     }
     this.#waiting.clear();
     if (FOR_GOOD.has(code)) return this.#become("refused");
@@ -157,8 +179,4 @@ export class LiveSocket extends EventTarget {
     this.state = state;
     this.dispatchEvent(new Event("state"));
   }
-}
-
-function lost() {
-  return new ApiError(0, { code: "OFFLINE", message: "The connection was lost." });
 }
