@@ -14,10 +14,6 @@ COMPOSE: Final = read_compose()
 OURS: Final = {name: service for name, service in COMPOSE.services.items() if service.build}
 ONE_SHOT: Final = frozenset({"migrate", "valkey-cluster"})
 
-PLANNED_SETTINGS: Final = frozenset({"KAFKA_BOOTSTRAP_SERVERS", "CLICKHOUSE_URL"})
-PLANNED_COMMANDS: Final = frozenset({"export"})
-"""What the file uses before the code has it. Whoever adds one takes it out here."""
-
 THIRD_PARTY: Final = {
     "valkey/valkey": {"REDISCLI_AUTH"},
     "postgres": {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD"},
@@ -44,15 +40,10 @@ def references(text: str) -> set[str]:
 def test_given_a_part_of_croupier_then_its_variables_are_settings_and_its_command_exists(
     name: str, service: Service
 ) -> None:
-    assert set(service.environment) <= {*Settings.__struct_encode_fields__} | PLANNED_SETTINGS
+    assert set(service.environment) <= {*Settings.__struct_encode_fields__}
     assert service.command == [name]
-    assert name in {*app} | PLANNED_COMMANDS
+    assert name in app
     Settings.from_environment({key: str(value) for key, value in service.environment.items()})
-
-
-def test_given_what_is_planned_then_none_of_it_is_there_yet() -> None:
-    assert PLANNED_SETTINGS.isdisjoint(Settings.__struct_encode_fields__), "take it out of PLANNED_SETTINGS"
-    assert PLANNED_COMMANDS.isdisjoint(app), "take it out of PLANNED_COMMANDS"
 
 
 @each_service
