@@ -85,22 +85,22 @@ def test_given_no_installation_when_secrets_are_made_then_croupier_takes_them_an
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("part", ["sync", "export"])
 async def test_given_postgres_when_a_daemon_is_silent_then_it_is_not_healthy_and_else_it_is(
-    database_url: str,
+    database_url: str, part: str
 ) -> None:
     healthy = script("healthy")
+    table = healthy.TABLES[part]
     connection = await asyncpg.connect(database_url)
     try:
         await migrate(connection)
-        await connection.execute(
-            "INSERT INTO partitions (partition, state, seen_at) VALUES (0, 'following', NULL)"
-            " ON CONFLICT (partition) DO UPDATE SET seen_at = NULL"
-        )
-        never = await healthy.daemon_writes("sync", database_url)
-        await connection.execute("UPDATE partitions SET seen_at = now() - interval '20 s'")
-        silent = await healthy.daemon_writes("sync", database_url)
-        await connection.execute("UPDATE partitions SET seen_at = now()")
-        at_work = await healthy.daemon_writes("sync", database_url)
+        await connection.execute("INSERT INTO partitions (partition, state) VALUES (0, 'following')")
+        await connection.execute(f"UPDATE {table} SET seen_at = NULL")
+        never = await healthy.daemon_writes(part, database_url)
+        await connection.execute(f"UPDATE {table} SET seen_at = now() - interval '20 s'")
+        silent = await healthy.daemon_writes(part, database_url)
+        await connection.execute(f"UPDATE {table} SET seen_at = now()")
+        at_work = await healthy.daemon_writes(part, database_url)
     finally:
         await connection.close()
 
