@@ -7,6 +7,9 @@ JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 # How long `make chaos` injects faults; SEED repeats the schedule of an earlier run, which prints it.
 SECONDS ?= 120
 SEED ?=
+# How many events `make chaos-export` carries, and how many seconds ClickHouse is away in it.
+EVENTS ?= 100000
+OUTAGE ?= 120
 # Further arguments of `make chaos`, such as CHAOS_FLAGS=--json.
 CHAOS_FLAGS ?=
 # How many courses `make soak` simulates.
@@ -28,15 +31,16 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-chec
 # With these pip would install to another place, or refuse the project itself, which has no hash.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAINT
 
-.PHONY: help install run test check bench chaos soak mutants
+.PHONY: help install run test check bench chaos chaos-export soak mutants
 
 help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
 	@echo 'make test    run all tests, on real servers, in $(JOBS) processes; those of the pages need Chromium, which it installs as root, those of the alert rules promtool, which it fetches'
 	@echo 'make check   check format, lint, types, imports, documents and the sources of the pages'
-	@echo 'make bench   run the benchmarks; their figures are kept under .benchmarks/'
+	@echo 'make bench   run the benchmarks, at REDIS_URL if it is set; figures go to .benchmarks/ and docs/performance.md'
 	@echo 'make mutants plant one fault at a time in a copy of the code, and say which test catches it'
 	@echo 'make chaos   break running parts at random under load for SECONDS=$(SECONDS), then check everything; SEED= repeats'
+	@echo 'make chaos-export  carry EVENTS=$(EVENTS) events to Kafka and ClickHouse under kills, and through OUTAGE=$(OUTAGE) s without ClickHouse'
 	@echo 'make soak    simulate SEEDS=$(SEEDS) courses of faults under a virtual clock; `python -m tests.simulation --seed N` repeats one'
 
 install: $(INSTALLED)
@@ -64,10 +68,16 @@ check: install
 	$(BIN)/python -m pytest -q $(DOCUMENT_TESTS) $(PAGE_TESTS)
 
 bench: install
-	$(BIN)/python -m pytest bench -n 0 -p no:randomly --benchmark-autosave $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest bench -n 0 -p no:randomly -v -o console_output_style=times --benchmark-autosave $(PYTEST_FLAGS)
+	$(BIN)/python -m bench.report $(REPORT_FLAGS)
 
 chaos: install
 	$(BIN)/python -m tests.chaos.run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(CHAOS_FLAGS)
+
+chaos-export: install
+	CROUPIER_TEST_EXPORT_EVENTS=$(EVENTS) CROUPIER_TEST_EXPORT_OUTAGE_S=$(OUTAGE) CROUPIER_TEST_EXPORT_STRIDE=1 \
+	  $(BIN)/python -m pytest -s -n 0 -p no:randomly \
+	  tests/export/test_exactly_once.py tests/export/test_outage.py tests/export/test_sink_killed.py
 
 soak: install
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --jobs $(JOBS)

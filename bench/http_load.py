@@ -1,4 +1,4 @@
-"""A load generator in a process of its own: raw sockets, one request at a time on each of its connections.
+"""A load generator in a process of its own: that of `croupier load`, in a closed loop, in rounds.
 
 The first line of standard input describes the load (`Load`, in JSON); each further line is a number of requests. For
 each of those a line of JSON comes back: the seconds it took, and how often each status was answered.
@@ -7,16 +7,25 @@ each of those a line of JSON comes back: the seconds it took, and how often each
 import asyncio
 import sys
 import time
-from functools import partial
-from itertools import cycle
-from typing import cast
+from collections import Counter
 
 import msgspec
 import uvloop
 
+from croupier_cli.load.http import HttpLine
+from croupier_cli.load.http_requests import HttpRequests
+from croupier_cli.load.pool import Pool
+from croupier_cli.load.run import Run
+from croupier_cli.load.scenarios import Mix, Step
+from croupier_cli.load.schedule import ClosedLoop
+from croupier_cli.load.tally import Tally
+from croupier_cli.load.target import Target
+
+_NEVER_NS = 2**63
+
 
 class Load(msgspec.Struct):
-    """What to send: POST `body` to `path`, with each of `tokens` in turn, over `connections` connections."""
+    """What to send: POST the JSON `body` to `path`, with each of `tokens` in turn, over `connections` connections."""
 
     port: int
     path: str
@@ -32,90 +41,41 @@ class Result(msgspec.Struct):
     statuses: dict[str, int]
 
 
-class Round:
-    """Counts the requests of one round down."""
-
-    def __init__(self, requests: int) -> None:
-        self.left_to_send = requests
-        self.left_to_answer = requests
-        self.statuses: dict[str, int] = {}
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+def local(port: int) -> Target:
+    """A server on this machine."""
+    return Target("127.0.0.1", port, is_tls=False, prefix="")
 
 
-class Connection(asyncio.Protocol):
-    """One connection: sends, waits for the whole reply, sends the next."""
-
-    def __init__(self, requests: list[bytes]) -> None:
-        self._next = cycle(requests).__next__
-        self._received = b""
-        self._round: Round | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def begin(self, round_: Round) -> None:
-        self._round = round_
-        self._send(round_)
-
-    def _send(self, round_: Round) -> None:
-        if round_.left_to_send > 0:
-            round_.left_to_send -= 1
-            self._transport.write(self._next())
-
-    def data_received(self, data: bytes) -> None:
-        received = self._received = self._received + data
-        head_end = received.find(b"\r\n\r\n")
-        if head_end < 0:
-            return
-        length_at = received.index(b"Content-Length: ", 0, head_end) + 16
-        length = int(received[length_at : received.index(b"\r\n", length_at)])
-        if len(received) < head_end + 4 + length:
-            return
-        self._received = b""
-        round_ = self._round
-        assert round_ is not None
-        status = received[9:12].decode()
-        round_.statuses[status] = round_.statuses.get(status, 0) + 1
-        round_.left_to_answer -= 1
-        if round_.left_to_answer == 0:
-            round_.done.set_result(None)
-        else:
-            self._send(round_)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._round is not None and not self._round.done.done():
-            self._round.done.set_exception(ConnectionError(f"the server closed a connection: {exc}"))
+async def run_rounds(pool: Pool, step: Step, places: int, per_turn: int = 1) -> None:
+    """Run a round of that many requests for each line that comes in; `places` turns are on their way at once."""
+    loop = asyncio.get_running_loop()
+    await pool.open()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        tally = Tally([step], time.perf_counter_ns())
+        run = Run(ClosedLoop(_NEVER_NS, int(line) // per_turn), tally, places)
+        started = time.perf_counter()
+        pool.begin(run)
+        await run.is_done
+        result = Result(time.perf_counter() - started, statuses_of(tally))
+        print(msgspec.json.encode(result).decode(), flush=True)
+    await pool.close()
 
 
-def requests_of(load: Load) -> list[bytes]:
-    """One request per token."""
-    return [
-        (
-            f"POST {load.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(load.body)}\r\n\r\n{load.body}"
-        ).encode()
-        for token in load.tokens
-    ]
+def statuses_of(tally: Tally) -> dict[str, int]:
+    """How often each status was answered; what was not answered is there by its cause."""
+    (counted,) = tally.steps
+    statuses = Counter({"200": counted.done})
+    for (_, code), count in counted.others.items():
+        statuses[code.partition(" ")[0]] += count
+    return {status: count for status, count in statuses.items() if count}
 
 
 async def main() -> None:
-    loop = asyncio.get_running_loop()
     load = msgspec.json.decode(sys.stdin.readline(), type=Load)
-    requests = requests_of(load)
-    connections = []
-    for number in range(load.connections):
-        mine = partial(Connection, requests[number :: load.connections])
-        _, connection = await loop.create_connection(mine, "127.0.0.1", load.port)
-        connections.append(connection)
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        round_ = Round(int(line))
-        started = time.perf_counter()
-        for connection in connections:
-            connection.begin(round_)
-        await round_.done
-        print(
-            msgspec.json.encode(Result(time.perf_counter() - started, round_.statuses)).decode(), flush=True
-        )
+    step = Step(0, "request", load.path, "", msgspec.json.decode(load.body))
+    requests = HttpRequests(Mix((step,), (step,), (1.0,)), local(load.port), load.tokens, None)
+    pool = Pool(local(load.port), load.connections, lambda _, on_lost: HttpLine(requests, on_lost))
+    await run_rounds(pool, step, load.connections)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bench.harness import RawConnection, batches, pack
+from bench.harness import RawConnection, Timed, batches, clear, pack
 from croupier import partition
 from croupier.command import Caller, Command
 from croupier.economy import canonical, load_economy, version
@@ -19,7 +19,6 @@ from croupier.op_id import OpIds
 from croupier.scripts import Scripts
 from croupier.settings import Settings
 from croupier.transport import Transport
-from croupier_cli.embedded import Valkey
 from croupier_schemas.economy import DailyLimit, Economy
 from croupier_schemas.records import PLAYER
 
@@ -40,29 +39,36 @@ Run = Callable[[Command[Any, Any, Any], msgspec.Struct], Awaitable[Any]]
 @dataclass(frozen=True)
 class Case:
     """What is measured: a command. `before` is done for the same player first, `earlier_ms` ago, and `request` follows
-    from its reply and the player's id."""
+    from its reply and the player's id. With `keyed` each call has an idempotency key of its own."""
 
     name: str
     command: Command[Any, Any, Any]
     before: Callable[[Run], Awaitable[Any]]
     request: Callable[[Any, int], msgspec.Struct]
     earlier_ms: int = 0
+    keyed: bool = False
 
 
 @dataclass(frozen=True)
 class Recorded:
     """One packed call per player in batches of `DEPTH`, and what puts the records back to where they were before it."""
 
-    calls: list[bytes]
-    restore: list[bytes]
+    calls: list[tuple[bytes, int]]
+    restore: list[tuple[bytes, int]]
 
     def run(self, raw: RawConnection) -> None:
-        for batch in self.calls:
-            raw.batch(batch, DEPTH)
+        for packed, count in self.calls:
+            raw.batch(packed, count)
 
     def begin_again(self, raw: RawConnection) -> None:
-        for batch in self.restore:
-            raw.batch(batch, DEPTH)
+        for packed, count in self.restore:
+            raw.batch(packed, count)
+
+    def must_succeed(self, raw: RawConnection) -> None:
+        """What is timed are commands that do something."""
+        self.begin_again(raw)
+        replies: Any = raw.batch(*self.calls[0])
+        assert {(reply[0], bool(reply[1])) for reply in replies} == {(b"OK", True)}, replies[0]
 
 
 class _RecordingTransport(Transport):
@@ -100,21 +106,34 @@ def bench_economy() -> Economy:
     )
 
 
-async def record(valkey: Valkey, case: Case, scripts: Scripts | None = None) -> Recorded:
-    """Record a case on an empty casino. `scripts` may be others than the product's."""
-    transport = _RecordingTransport(valkey.url)
+async def record(
+    redis_url: str,
+    case: Case,
+    *,
+    uids: Sequence[int] = range(1, PLAYERS + 1),
+    scripts: Scripts | None = None,
+    master_keys: str | None = None,
+) -> Recorded:
+    """Record a case for these players.
+
+    With `master_keys` in the casino that is there and whose keys they are, else in one opened for it in place of all
+    that other benchmarks have left. `scripts` may be others than the product's.
+    """
+    transport = _RecordingTransport(redis_url)
     await transport.open()
     try:
         # The deadline travels in the packed call, and must outlast the benchmark; no command outlives its op id.
-        settings = Settings(master_keys=MasterKeys.generate(), command_timeout_seconds=_LONG_S)
+        settings = Settings(master_keys=master_keys or MasterKeys.generate(), command_timeout_seconds=_LONG_S)
         engine = Engine(transport, settings)
         earlier = Engine(transport, settings, clock_ms=lambda: int(time.time() * 1000) - case.earlier_ms)
         engine.scripts = earlier.scripts = scripts or engine.scripts
-        await _open_casino(transport, engine.scripts)
+        if master_keys is None:
+            await _open_casino(transport, engine.scripts, redis_url)
         calls, restore = [], []
-        for uid in range(1, PLAYERS + 1):
+        for uid in uids:
             prepared = await case.before(_player(earlier if case.earlier_ms else engine, uid))
-            await _player(engine, uid)(case.command, case.request(prepared, uid))
+            run = _player(engine, uid, f"benchmark-{uid}" if case.keyed else "")
+            await run(case.command, case.request(prepared, uid))
             calls.append(transport.last)
             restore += [
                 pack("DEL", name) if value is None else pack("SET", name, value)
@@ -125,8 +144,10 @@ async def record(valkey: Valkey, case: Case, scripts: Scripts | None = None) -> 
     return Recorded(list(batches(calls, DEPTH)), list(batches(restore, DEPTH)))
 
 
-async def _open_casino(transport: Transport, scripts: Scripts) -> None:
-    await transport.call("FLUSHALL")
+async def _open_casino(transport: Transport, scripts: Scripts, redis_url: str) -> None:
+    raw = RawConnection(redis_url)
+    clear(raw)
+    raw.close()
     assert await partition.open_epoch(
         transport, scripts, 0, identity=str(transport.identity), head=None, epoch=1, installation="standalone-bench",
         last_entry="",
@@ -140,9 +161,9 @@ async def _open_casino(transport: Transport, scripts: Scripts) -> None:
 _op_ids = OpIds(lambda: int((time.time() + _LONG_S) * 1000))
 
 
-def _player(engine: Engine, uid: int) -> Run:
+def _player(engine: Engine, uid: int, idempotency_key: str = "") -> Run:
     async def run(command: Command[Any, Any, Any], request: msgspec.Struct) -> Any:
-        caller = Caller(uid, "STANDARD", "user", _op_ids.new())
+        caller = Caller(uid, "STANDARD", "user", _op_ids.new(), idempotency_key)
         return (await engine.execute(command, caller, request)).reply
 
     return run
@@ -165,19 +186,25 @@ class Floor:
                 DEPTH,
             )
         )
-        self.seconds: list[float] = []
+        self._timed = Timed(self._round)
 
     def run(self) -> None:
         """One round."""
-        started = time.perf_counter()
-        for batch in self._batches:
-            self._raw.batch(batch, DEPTH)
-        self.seconds.append(time.perf_counter() - started)
+        self._timed()
         self._raw.call("XTRIM", "{0}:floor", "MAXLEN", 1_000)
+
+    def _round(self) -> None:
+        for packed, count in self._batches:
+            self._raw.batch(packed, count)
+
+    @property
+    def median_s(self) -> float:
+        """Of a round, in seconds."""
+        return self._timed.median_s
 
 
 def last_event_bytes(raw: RawConnection) -> int:
     """Size of the newest event: the floor appends as much as the command does."""
-    outboxes: Any = raw.call("KEYS", "{0}:outbox:*")
-    entries: Any = raw.call("XREVRANGE", outboxes[0], "+", "-", "COUNT", 1)
+    outboxes = raw.call("KEYS", "{0}:outbox:*")
+    entries = raw.call("XREVRANGE", outboxes[0], "+", "-", "COUNT", 1)
     return sum(len(value) for value in entries[0][1][1::2])

@@ -5,6 +5,8 @@ import os
 import statistics
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from msgspec.structs import replace
 
 from bench.http_load import Load, Result
 from bench.http_reference import PATH
+from bench.target import Target
 from croupier.economy import canonical, load_economy
 from croupier.fairness.seeds import MasterKeys
 from croupier_cli.embedded import Valkey
@@ -24,6 +27,8 @@ from croupier_schemas.economy import BALANCE_MAX, DailyLimit, GamesRate, Rate
 
 PLAYERS = 1_024
 REQUESTS = 8_192
+_READY_S = 30.0
+_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 SECRET = "the secret of a benchmark, which is worth nothing to anybody"
 
 _SERVE = """
@@ -40,6 +45,7 @@ class Worker(NamedTuple):
     port: int
     pid: int
     redis_url: str
+    master_keys: str
 
 
 def tokens(count: int) -> list[str]:
@@ -47,17 +53,18 @@ def tokens(count: int) -> list[str]:
     return [make_token(SECRET, uid, "VIP", "user", 86_400) for uid in range(1, count + 1)]
 
 
-def pin(pid: int, core: int) -> None:
-    """Keep a process on one core, where there are two."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) >= 2:
-        psutil.Process(pid).cpu_affinity([cores[core]])
+def pin(pid: int | None, core: int) -> None:
+    """Keep a process on one core, where there are two. None is a process that is not ours."""
+    if pid is not None and len(_CORES) >= 2:
+        psutil.Process(pid).cpu_affinity([_CORES[core]])
 
 
 class Generator:
-    """A load generator's process, `python -m module`, aimed at one server."""
+    """A load generator's process, `python -m module`, aimed at one server. Both have a core of their own, if pinned."""
 
-    def __init__(self, module: str, load: msgspec.Struct, server_pid: int, per_round: int) -> None:
+    def __init__(
+        self, module: str, load: msgspec.Struct, server_pid: int, per_round: int, *, pinned: bool = True
+    ) -> None:
         self._server = psutil.Process(server_pid)
         self._per_round = per_round
         self._process = subprocess.Popen(
@@ -66,8 +73,9 @@ class Generator:
         self._tell(msgspec.json.encode(load).decode())
         self.seconds: list[float] = []
         self.cpu_seconds: list[float] = []
-        pin(server_pid, 0)
-        pin(self._process.pid, 1)
+        if pinned:
+            pin(server_pid, 0)
+            pin(self._process.pid, 1)
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -85,6 +93,12 @@ class Generator:
         self.seconds.append(result.seconds)
         self.cpu_seconds.append(after.user + after.system - before.user - before.system)
 
+    def warm_up(self) -> None:
+        """A round that does not count: the players' first pulls, which need their seeds."""
+        self.run()
+        self.seconds.clear()
+        self.cpu_seconds.clear()
+
     @property
     def per_s(self) -> float:
         """Of the median round."""
@@ -99,44 +113,79 @@ class Generator:
         self._process.communicate()
 
 
-def pulls(port: int, server_pid: int, connections: int = 32) -> Generator:
+def pulls(port: int, server_pid: int, connections: int = 32, *, pinned: bool = True) -> Generator:
     """A generator of pulls over HTTP, or of what the reference answers in their place, in rounds of `REQUESTS`."""
     load = Load(port, PATH, '{"count":1,"banner":"standard"}', tokens(PLAYERS), connections)
-    return Generator("bench.http_load", load, server_pid, REQUESTS)
+    return Generator("bench.http_load", load, server_pid, REQUESTS, pinned=pinned)
 
 
 @contextmanager
 def one_worker(directory: Path, **environment: str) -> Iterator[Worker]:
-    """One worker without Postgres, whose players run out of nothing."""
+    """One worker without Postgres on a Valkey of its own, whose players run out of nothing."""
+    with (
+        Valkey.start(directory / "valkey") as valkey,
+        serving(Target(valkey.url, valkey.pid), directory, 1, **environment) as worker,
+    ):
+        pin(valkey.pid, 1)
+        yield worker
+
+
+@contextmanager
+def serving(redis: Target, directory: Path, workers: int, **environment: str) -> Iterator[Worker]:
+    """So many workers without Postgres on this Redis, whose players run out of nothing.
+
+    Several of these may serve one Redis, if CROUPIER_MASTER_KEYS is the same for all.
+    """
+    variables = {
+        "REDIS_URL": redis.url,
+        "DATABASE_URL": "",
+        "JWT_SECRET_KEY": SECRET,
+        "CROUPIER_MASTER_KEYS": MasterKeys.generate(),
+        "CROUPIER_ECONOMY": str(_economy_file(directory)),
+        "CROUPIER_HTTP_PORT": "0",
+        "CROUPIER_WORKERS": str(workers),
+    } | environment
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SERVE], env=os.environ | variables, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    try:
+        events: dict[str, dict[str, Any]] = {}
+        while "listening" not in events:
+            line = process.stderr.readline()
+            if not line.startswith("{"):
+                raise RuntimeError(f"the server did not start: {line}")
+            event = json.loads(line)
+            events[event["event"]] = event
+        port = int(events["listening"]["url"].rpartition(":")[2])
+        until_ready(port)
+        yield Worker(
+            port, events["worker started"]["worker_pid"], redis.url, variables["CROUPIER_MASTER_KEYS"]
+        )
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def _economy_file(directory: Path) -> Path:
+    """An economy in which nobody runs out of anything."""
     limit = DailyLimit(STANDARD=10_000, PREMIUM=10_000, VIP=10_000)
     economy = load_economy()
     gacha, often = replace(economy.gacha, daily_limit=limit), Rate(per_second=600, per_minute=600)
     rates = replace(economy.rate_limit, games=GamesRate(VIP=often))
-    economy = replace(economy, initial_tokens=BALANCE_MAX, gacha=gacha, rate_limit=rates)
-    economy_file = directory / "economy.json"
-    economy_file.write_bytes(canonical(economy))
-    with Valkey.start(directory / "valkey") as valkey:
-        pin(valkey.pid, 1)
-        variables = {
-            "REDIS_URL": valkey.url,
-            "DATABASE_URL": "",
-            "JWT_SECRET_KEY": SECRET,
-            "CROUPIER_MASTER_KEYS": MasterKeys.generate(),
-            "CROUPIER_ECONOMY": str(economy_file),
-            "CROUPIER_HTTP_PORT": "0",
-            "CROUPIER_WORKERS": "1",
-        } | environment
-        process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE], env=os.environ | variables, stderr=subprocess.PIPE, text=True
-        )
-        assert process.stderr is not None
+    file = directory / "economy.json"
+    file.write_bytes(canonical(replace(economy, initial_tokens=BALANCE_MAX, gacha=gacha, rate_limit=rates)))
+    return file
+
+
+def until_ready(port: int) -> None:
+    """Wait until a pull would succeed."""
+    give_up_at = time.monotonic() + _READY_S
+    while True:
         try:
-            events: dict[str, dict[str, Any]] = {}
-            while "listening" not in events or "partition opened without Postgres" not in events:
-                event = json.loads(process.stderr.readline())
-                events[event["event"]] = event
-            port = int(events["listening"]["url"].rpartition(":")[2])
-            yield Worker(port, events["worker started"]["worker_pid"], valkey.url)
-        finally:
-            process.terminate()
-            process.communicate()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=_READY_S):
+                return
+        except OSError:
+            if time.monotonic() > give_up_at:
+                raise
+        time.sleep(0.05)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bench.casino import casino
+from bench.harness import sized
 from bench.serving import pulls
 
 CALLERS = 64
@@ -23,28 +24,28 @@ ROUNDS = 6
 def test_strict_beside_fast(benchmark: Any, tmp_path: Path) -> None:
     fast: list[float] = []
     strict: list[float] = []
+    calls = sized(benchmark, CALLS, 640)
     with casino(tmp_path) as servers, servers.daemon(), servers.players() as players:
         for level in ("redis", "postgres"):  # the first pulls of the players, which need their seeds
-            players.play(CALLS, level, CALLERS)
+            players.play(calls, level, CALLERS)
 
         def fast_round() -> None:
-            fast.append(players.play(CALLS, "redis", CALLERS))
+            fast.append(players.play(calls, "redis", CALLERS))
             players.play(
                 1, "postgres"
             )  # until Postgres has caught up, so that what follows waits for its own only
 
         def strict_round() -> None:
-            strict.append(players.play(CALLS, "postgres", CALLERS))
+            strict.append(players.play(calls, "postgres", CALLERS))
 
         benchmark.pedantic(strict_round, setup=fast_round, rounds=ROUNDS, iterations=1)
 
     fast_s, strict_s = statistics.median(fast), statistics.median(strict)
     benchmark.extra_info |= {
-        "fast_per_s": round(CALLS / fast_s),
-        "strict_per_s": round(CALLS / strict_s),
+        "fast_per_s": round(calls / fast_s),
+        "strict_per_s": round(calls / strict_s),
         "of_fast": round(fast_s / strict_s, 3),
     }
-    print(benchmark.extra_info)
 
 
 @pytest.mark.benchmark(group=f"pulls over HTTP, one worker, {CALLERS} connections")
@@ -54,7 +55,7 @@ def test_strict_beside_fast_over_http(benchmark: Any, tmp_path: Path) -> None:
         servers = running.enter_context(casino(tmp_path))
         running.enter_context(servers.daemon())
         players = running.enter_context(servers.players())
-        players.play(CALLS, "postgres", CALLERS)
+        players.play(sized(benchmark, CALLS, 640), "postgres", CALLERS)
         fast, strict = (
             running.enter_context(
                 contextlib.closing(pulls(*running.enter_context(servers.worker(level)), CALLERS))
@@ -74,4 +75,3 @@ def test_strict_beside_fast_over_http(benchmark: Any, tmp_path: Path) -> None:
         "strict_per_s": round(strict.per_s),
         "of_fast": round(strict.per_s / fast.per_s, 3),
     }
-    print(benchmark.extra_info)

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from bench.casino import BenchCasino, casino
+from bench.harness import sized
 from bench.serving import pulls
 from croupier_cli.embedded import Kafka
 from croupier_sync.export.cursors import SinkName, read_cursors
@@ -41,6 +42,7 @@ def export(servers: BenchCasino, **variables: str) -> Iterator[None]:
 @pytest.mark.benchmark(group="export to Kafka, a backlog from one HTTP worker")
 def test_kafka_beside_one_worker(benchmark: Any, tmp_path: Path) -> None:
     ingest: list[float] = []
+    requests_rounds = sized(benchmark, REQUESTS_ROUNDS, 1)
     exported: list[float] = []
     with casino(tmp_path) as servers, Kafka.start(tmp_path / "kafka") as kafka:
         with servers.daemon(), servers.players() as players:
@@ -50,7 +52,7 @@ def test_kafka_beside_one_worker(benchmark: Any, tmp_path: Path) -> None:
 
             def fill() -> None:
                 load.seconds.clear()
-                for _ in range(REQUESTS_ROUNDS):
+                for _ in range(requests_rounds):
                     load.run()
                 ingest.append(load.per_s)
                 with servers.daemon():
@@ -67,7 +69,6 @@ def test_kafka_beside_one_worker(benchmark: Any, tmp_path: Path) -> None:
         "export_per_s": round(rate),
         "of_ingest": round(rate / ingested, 2),
     }
-    print(benchmark.extra_info)
 
 
 async def _until_stored(servers: BenchCasino) -> None:

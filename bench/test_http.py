@@ -1,8 +1,9 @@
-"""One HTTP worker's pull beside the bare JSON route of a minimal aiohttp application.
+"""One HTTP worker's pull beside the bare JSON route of a minimal aiohttp application, and two workers beside one.
 
-Both are loaded by the same generator over 32 connections, in turn, so that whatever else the machine does hits both
-alike. The worker is as `croupier serve` starts it: metrics of several processes, a real Valkey, a token per player.
-Where there are two cores, the server under test has one, and the generator shares the other one with Valkey.
+Both sides are loaded by the same generator over 32 connections, in turn, so that whatever else the machine does hits
+both alike. Workers are as `croupier serve` starts them: metrics of several processes, a real Redis, a token per player.
+Beside the bare route, where there are two cores, the server under test has one, and the generator shares the other one
+with Redis; two workers and one have what cores there are.
 """
 
 import contextlib
@@ -14,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from bench.serving import REQUESTS, Generator, one_worker, pulls
+from bench.serving import REQUESTS, Generator, pin, pulls, serving
+from bench.target import Target
 
-ROUNDS = 12
+ROUNDS = 10
 
 
 @pytest.fixture
@@ -35,20 +37,18 @@ def reference() -> Iterator[Generator]:
         process.communicate()
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Generator]:
-    with (
-        one_worker(tmp_path) as running,
-        contextlib.closing(pulls(running.port, running.pid)) as generator,
-    ):
-        yield generator
-
-
 @pytest.mark.benchmark(group=f"HTTP, one worker, 32 connections, rounds of {REQUESTS:,} requests")
-def test_gacha_pull_beside_a_bare_route(benchmark: Any, worker: Generator, reference: Generator) -> None:
-    worker.run()  # the players' first pulls, which need their seeds
+def test_gacha_pull_beside_a_bare_route(
+    benchmark: Any, redis_target: Target, reference: Generator, tmp_path: Path
+) -> None:
+    with (
+        serving(redis_target, tmp_path, 1) as running,
+        contextlib.closing(pulls(running.port, running.pid)) as worker,
+    ):
+        pin(redis_target.pid, 1)
+        worker.warm_up()
 
-    benchmark.pedantic(worker.run, setup=reference.run, rounds=ROUNDS, iterations=1, warmup_rounds=1)
+        benchmark.pedantic(worker.run, setup=reference.run, rounds=ROUNDS, iterations=1, warmup_rounds=1)
 
     benchmark.extra_info |= {
         "per_s": round(worker.per_s),
@@ -57,4 +57,27 @@ def test_gacha_pull_beside_a_bare_route(benchmark: Any, worker: Generator, refer
         "cpu_us_per_request": round(worker.cpu_us, 1),
         "reference_cpu_us_per_request": round(reference.cpu_us, 1),
         "of_reference_by_cpu": round(reference.cpu_us / worker.cpu_us, 3),
+    }
+
+
+@pytest.mark.benchmark(group=f"HTTP, two workers beside one, rounds of {REQUESTS:,} requests")
+def test_two_workers_beside_one(benchmark: Any, redis_target: Target, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as opened:
+        first = opened.enter_context(serving(redis_target, tmp_path, 1))
+        second = opened.enter_context(
+            serving(redis_target, tmp_path, 2, CROUPIER_MASTER_KEYS=first.master_keys)
+        )
+        one, two = (
+            opened.enter_context(contextlib.closing(pulls(each.port, each.pid, pinned=False)))
+            for each in (first, second)
+        )
+        one.warm_up()
+        two.warm_up()
+
+        benchmark.pedantic(two.run, setup=one.run, rounds=ROUNDS, iterations=1)
+
+    benchmark.extra_info |= {
+        "per_s": round(two.per_s),
+        "one_worker_per_s": round(one.per_s),
+        "of_one_worker": round(two.per_s / one.per_s, 3),
     }

@@ -13,6 +13,7 @@ import msgspec
 import psutil
 import pytest
 
+from bench.harness import sized
 from bench.idle_clients import Idle
 from bench.serving import one_worker, tokens
 
@@ -26,7 +27,7 @@ LOOK_S = 5
 @pytest.mark.benchmark(group="idle WebSockets of one worker")
 def test_memory_of_idle_sockets(benchmark: Any, tmp_path: Path) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    count = min(IDLE, hard - OTHER_FILES)
+    count = min(sized(benchmark, IDLE, 100), hard - OTHER_FILES)
     with one_worker(tmp_path, CROUPIER_WS_SOCKETS_MAX=str(count)) as worker:
         process = psutil.Process(worker.pid)
         process.rlimit(psutil.RLIMIT_NOFILE, (hard, hard))

@@ -19,6 +19,7 @@ import asyncpg
 import pytest
 
 from bench.casino import BenchCasino, casino
+from bench.harness import sized
 from bench.serving import pulls
 from croupier.clickhouse import ClickHouse
 from croupier_cli.embedded import Kafka
@@ -94,6 +95,7 @@ async def make_tables(url: str) -> None:
 @pytest.mark.parametrize("through_kafka", [False, True], ids=["straight", "kafka"])
 def test_backlog_to_clickhouse_beside_one_worker(benchmark: Any, tmp_path: Path, through_kafka: bool) -> None:
     ingest: list[float] = []
+    requests_rounds = sized(benchmark, REQUESTS_ROUNDS, 1)
     inserted: list[float] = []
     published: list[float] = []
     with (
@@ -113,7 +115,7 @@ def test_backlog_to_clickhouse_beside_one_worker(benchmark: Any, tmp_path: Path,
 
             def fill() -> None:
                 load.seconds.clear()
-                for _ in range(REQUESTS_ROUNDS):
+                for _ in range(requests_rounds):
                     load.run()
                 ingest.append(load.per_s)
                 with servers.daemon(), servers.players() as players:
@@ -127,7 +129,6 @@ def test_backlog_to_clickhouse_beside_one_worker(benchmark: Any, tmp_path: Path,
                     inserted.append(asyncio.run(carried_per_s(servers, "clickhouse")))
 
             benchmark.pedantic(carry, setup=fill, rounds=ROUNDS, iterations=1)
-    per_s = {"ingest": ingest, "clickhouse": inserted, "kafka": published}
-    rates = {f"{name}_per_s": round(statistics.median(found)) for name, found in per_s.items() if found}
+    per_s = {"ingest_per_s": ingest, "clickhouse_per_s": inserted, "kafka_per_s": published}
+    rates = {name: round(statistics.median(found)) for name, found in per_s.items() if found}
     benchmark.extra_info |= rates | {"of_ingest": round(rates["clickhouse_per_s"] / rates["ingest_per_s"], 2)}
-    print(benchmark.extra_info)

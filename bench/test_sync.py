@@ -19,6 +19,7 @@ import asyncpg
 import pytest
 
 from bench.casino import BenchCasino, casino
+from bench.harness import sized
 from bench.serving import pulls
 from croupier.partition import read_head
 from croupier.transport import Transport
@@ -49,8 +50,9 @@ def tuned_interpreter() -> Iterator[None]:
 class Backlog:
     """What a daemon would do now, step by step."""
 
-    def __init__(self, servers: BenchCasino) -> None:
+    def __init__(self, servers: BenchCasino, events: int) -> None:
         self._servers = servers
+        self._events = events
         self.sync: list[float] = []
         self.copy: list[float] = []
         self.copy_events: list[float] = []
@@ -70,7 +72,7 @@ class Backlog:
             await self._drain(transport, connection)
             self.sync.append(time.perf_counter() - started)
             rows = await self._written(connection, before.cursor.epoch, before.cursor.seq)
-            assert len(rows["events"]) >= EVENTS
+            assert len(rows["events"]) >= self._events
             self.copy_events.append(await self._copy(connection, {"events": rows["events"]}))
             self.copy.append(await self._copy(connection, rows))
         finally:
@@ -110,7 +112,7 @@ class Backlog:
         for table in rows:
             await connection.execute(f"CREATE TABLE bare_{table} (LIKE {table} INCLUDING ALL)")
         started = time.perf_counter()
-        batches = -(-EVENTS // DEFAULT_LIMITS.batch_max)
+        batches = -(-self._events // DEFAULT_LIMITS.batch_max)
         for batch in range(batches):
             async with connection.transaction():
                 for table, found in rows.items():
@@ -123,27 +125,28 @@ class Backlog:
 
 @pytest.mark.benchmark(group=f"sync, a backlog of {EVENTS:,} pulls")
 def test_backlog_beside_a_bare_copy(benchmark: Any, tmp_path: Path, tuned_interpreter: None) -> None:
+    events = sized(benchmark, EVENTS, 5_000)
     with casino(tmp_path) as servers, servers.players() as players:
         with servers.daemon():
             players.play(5_000, "redis")
             players.play(1, "postgres")
-        backlog = Backlog(servers)
+        backlog = Backlog(servers, events)
         benchmark.pedantic(
-            backlog.round, setup=lambda: players.play(EVENTS, "redis") and None, rounds=ROUNDS, iterations=1
+            backlog.round, setup=lambda: players.play(events, "redis") and None, rounds=ROUNDS, iterations=1
         )
     sync_s, copy_s, events_s = map(statistics.median, (backlog.sync, backlog.copy, backlog.copy_events))
     benchmark.extra_info |= {
-        "sync_events_per_s": round(EVENTS / sync_s),
-        "copy_events_per_s": round(EVENTS / copy_s),
+        "sync_events_per_s": round(events / sync_s),
+        "copy_events_per_s": round(events / copy_s),
         "of_copy": round(copy_s / sync_s, 3),
         "of_copy_of_events_alone": round(events_s / sync_s, 3),
     }
-    print(benchmark.extra_info)
 
 
 @pytest.mark.benchmark(group="sync, a backlog from one HTTP worker")
 def test_backlog_beside_one_worker(benchmark: Any, tmp_path: Path) -> None:
     ingest: list[float] = []
+    requests_rounds = sized(benchmark, REQUESTS_ROUNDS, 1)
     drained: list[float] = []
     with casino(tmp_path) as servers:
         with servers.daemon(), servers.players() as players:
@@ -153,7 +156,7 @@ def test_backlog_beside_one_worker(benchmark: Any, tmp_path: Path) -> None:
 
             def fill() -> None:
                 load.seconds.clear()
-                for _ in range(REQUESTS_ROUNDS):
+                for _ in range(requests_rounds):
                     load.run()
                 ingest.append(load.per_s)
 
@@ -168,7 +171,6 @@ def test_backlog_beside_one_worker(benchmark: Any, tmp_path: Path) -> None:
         "drain_per_s": round(drain_rate),
         "of_ingest": round(drain_rate / ingested, 2),
     }
-    print(benchmark.extra_info)
 
 
 async def _drained_per_s(servers: BenchCasino) -> float:

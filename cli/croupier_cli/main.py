@@ -13,7 +13,7 @@ from croupier_cli.output import error
 # Each command is imported when it is used, so that `croupier token` does not wait for an HTTP server's modules.
 app = App(
     name="croupier",
-    help="A provably fair game engine. Exit codes: 0 done, 1 a check failed, 2 cannot run as asked.",
+    help="A provably fair game engine. Exit codes: 0 done, 1 a check failed, 2 cannot run as asked, 3 too many errors.",
     version=lambda: version("croupier"),
     help_format="markdown",
     exit_on_error=False,
@@ -32,6 +32,7 @@ app.command("croupier_cli.backups:restore", name="restore")
 app.command("croupier_cli.adoption:adopt", name="adopt")
 app.command("croupier_cli.tokens:token", name="token")
 app.command("croupier_cli.api:openapi", name="openapi")
+app.command("croupier_cli.load.command:load", name="load")
 
 economy = App(name="economy", help="Check, show, compare, simulate, push and roll back economies.")
 economy.command("croupier_cli.economies:check", name="check")

@@ -40,10 +40,15 @@ def token(
     ttl:
         Lifetime in seconds.
     """
-    settings = Settings.from_environment(os.environ)
+    secret = signing_secret(Settings.from_environment(os.environ))
+    result(make_token(secret, user, tier, role, ttl))
+
+
+def signing_secret(settings: Settings) -> str:
+    """What access tokens are signed with: the setting, else the secret of the data directory. Raises CannotRun."""
     secret = settings.jwt_secret_key or read_secrets(settings.data_dir).get("JWT_SECRET_KEY")
     if not secret:
         raise CannotRun(
             f"JWT_SECRET_KEY is not set, and {settings.data_dir} holds none: `croupier up` makes one there"
         )
-    result(make_token(secret, user, tier, role, ttl))
+    return secret

@@ -180,7 +180,6 @@ class Audit:
         assert not blocked or limits["mode"] == "shadow", "more than the rate limit allows"
         if not blocked:
             calls.add(event.ts_ms)
-            calls.keep(per_minute)
 
     def _session(self, event: Event, round_: Round | None) -> None:
         """A round counts in its game's session, if that is open, and in nothing else."""

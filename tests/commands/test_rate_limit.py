@@ -221,7 +221,6 @@ async def test_given_a_random_course_of_calls_when_compared_with_the_list_of_tim
         if chance.random() < 0.02:
             second, minute = chance.choice(limits)
             await world.push(limited(second, minute))
-            log.times_ms = log.times_ms[-minute:]
         wait_ms = log.wait_ms(world.clock.now_ms, second, minute)
         error = await outcome(world, 1)
         if wait_ms:
@@ -230,7 +229,6 @@ async def test_given_a_random_course_of_calls_when_compared_with_the_list_of_tim
         else:
             assert error is None
             log.add(world.clock.now_ms)
-            log.times_ms = log.times_ms[-minute:]
 
 
 async def test_given_a_full_window_when_the_economy_would_refuse_as_well_then_the_rate_limit_comes_first(
@@ -256,3 +254,34 @@ async def test_given_shadow_mode_when_a_call_of_another_tier_is_blocked_then_the
 
     assert blocked == [False] * 10 + [True] * 4
     assert (await world.existing_player(1)).rate_size == 10
+
+
+@pytest.mark.parametrize(("per_minute", "sizes"), [(3, [3]), (8, [8]), (20, [8, 16, 20])])
+async def test_given_a_busy_minute_when_the_log_is_full_then_it_grows_as_far_as_the_limit_and_no_call_is_lost(
+    open_world: OpenWorld, per_minute: int, sizes: list[int]
+) -> None:
+    world = await open_world(limited(per_minute, per_minute))
+    seen = []
+    for _ in range(per_minute):
+        world.clock.now_ms += 100
+        await world.pull(1)
+        size = (await world.existing_player(1)).rate_size
+        if size not in seen:
+            seen.append(size)
+
+    assert seen == sizes
+    record: Any = await world.transport.call("GET", keys.player(P, 1))
+    assert len(record) == PLAYER.size + 4 * sizes[-1]
+    error = await world.refused(world.pull(1))
+    assert error.retry_after_s == (60_000 - 100 * (per_minute - 1)) / 1000
+
+
+async def test_given_a_quiet_player_when_the_log_has_gone_round_then_it_has_not_grown(
+    open_world: OpenWorld,
+) -> None:
+    world = await open_world(limited(100, 100))
+    for _ in range(30):
+        world.clock.now_ms += 8_000
+        await world.pull(1)
+
+    assert (await world.existing_player(1)).rate_size == 8

@@ -307,7 +307,7 @@ async def test_given_a_record_without_its_volatile_tail_when_a_bet_is_placed_the
     else:
         assert reply.server_move == rps_model.play("ROCK", 100, 194, rolls_of(1, 42, 1)[0]).server_move
     record: Any = await world.transport.call("GET", "{0}:player:1")
-    assert len(record) == PLAYER.size + 4 * 60  # with the log of 60 calls
+    assert len(record) == PLAYER.size + 4 * 8  # with room for 8 calls in the rate log
     assert (await game.bet(world, 1, 100)).receipt.nonce == 43
 
 

@@ -259,10 +259,9 @@ class Casino:
         return wait_ms > 0
 
     def count(self, ask: Ask, calls: CallLog, scope: str, blocked: bool) -> None:
-        """A call had an effect; the log is kept no longer than the limit asks, and as it was by one that is blocked."""
+        """A call had an effect; one that is blocked is not counted."""
         if not blocked:
             calls.add(ask.now_ms)
-            calls.keep(self.economy["rate_limit"][scope][ask.tier]["per_minute"])
 
     def require_stake(self, uid: int, player: Player, bet: int, payout_most: int) -> None:
         """The balance covers the bet, and what may come of it fits in."""

@@ -33,10 +33,6 @@ class CallLog:
         times_ms, now_ms = self._by(now_ms)
         self.times_ms = [*times_ms, now_ms]
 
-    def keep(self, per_minute: int) -> None:
-        """The log is as long as the limit."""
-        self.times_ms = self.times_ms[-per_minute:]
-
     def _by(self, now_ms: int) -> tuple[list[int], int]:
         """The calls and the time to judge by: a clock that went back a little stands still; after a minute either way
         all is new."""

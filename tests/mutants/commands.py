@@ -132,11 +132,21 @@ MUTATIONS = (
         "rate-limit-off-by-one",
         "one more call a second is let through than the limit says",
         f"{_INCLUDE}/rate_limit.lua",
-        "if <record>_rate_count >= rate_second then\n  local slot = (<record>_rate_next - rate_second) % rate_minute\n",
+        "if <record>_rate_count >= rate_second then\n"
+        "  local slot = (<record>_rate_next - rate_second) % <record>_rate_size\n",
         "if <record>_rate_count > rate_second then\n"
-        "  local slot = (<record>_rate_next - rate_second - 1) % rate_minute\n",
+        "  local slot = (<record>_rate_next - rate_second - 1) % <record>_rate_size\n",
         _LIMITS,
         "a_limit_of_10_when_1000_call_at_once",
+    ),
+    Mutation(
+        "rate-log-stays-short",
+        "the log never grows beyond eight calls, so that a busy minute is forgotten before it is over",
+        f"{_INCLUDE}/rate_limit.lua",
+        "math.min(math.max(8, 2 * <record>_rate_size), rate_minute)",
+        "math.min(8, rate_minute)",
+        _LIMITS,
+        "a_busy_minute_when_the_log_is_full",
     ),
     Mutation(
         "rate-window-short-by-1-ms",

@@ -94,7 +94,9 @@ async def test_given_postgres_when_a_daemon_is_silent_then_it_is_not_healthy_and
     connection = await asyncpg.connect(database_url)
     try:
         await migrate(connection)
-        await connection.execute("INSERT INTO partitions (partition, state) VALUES (0, 'following')")
+        await connection.execute(
+            "INSERT INTO partitions (partition, state) VALUES (0, 'following') ON CONFLICT DO NOTHING"
+        )
         await connection.execute(f"UPDATE {table} SET seen_at = NULL")
         never = await healthy.daemon_writes(part, database_url)
         await connection.execute(f"UPDATE {table} SET seen_at = now() - interval '20 s'")

@@ -1,0 +1,1 @@
+"""`croupier load`: sends load to a server, and says what came of it."""
