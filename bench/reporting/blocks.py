@@ -111,6 +111,15 @@ BLOCKS: Final = (
             ("32 a frame, msgpack", "of_script"): least(0.7),
         },
     ),
+    Block(
+        "memory", "test_memory_of_a_worker", "",
+        ("requests", "mib_after_a_tenth", "mib_at_the_end", "bytes_per_request"),
+        {("", "bytes_per_request"): most(1)},
+    ),
+    Block(
+        "storage", "test_storage_of_an_event", "",
+        ("redis_bytes", "postgres_bytes", "postgres_bytes_of_log", "postgres_wal_bytes"),
+    ),
     Block("push-latency", "test_fan_out_latency", "", ("pushes", "p50_ms", "p99_ms")),
     Block("fan-out", "test_fan_out", "watched by", ("cpu_us_per_event",)),
     Block(
