@@ -8,6 +8,7 @@ import pytest
 from croupier.settings import Settings
 from croupier_cli.main import app
 from tests.ops.compose import PATH, Service, read_compose
+from tests.ops.container import new_secrets
 from tests.ops.queries import PROMETHEUS, ROOT, read_yaml
 
 COMPOSE: Final = read_compose()
@@ -43,7 +44,13 @@ def test_given_a_part_of_croupier_then_its_variables_are_settings_and_its_comman
     assert set(service.environment) <= {*Settings.__struct_encode_fields__}
     assert service.command == [name]
     assert name in app
-    Settings.from_environment({key: str(value) for key, value in service.environment.items()})
+    secrets = new_secrets()
+    Settings.from_environment(
+        {
+            variable: re.sub(r"\$\{(\w+):\?[^}]+\}", lambda secret: secrets[secret[1]], str(value))
+            for variable, value in service.environment.items()
+        }
+    )
 
 
 @each_service

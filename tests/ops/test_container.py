@@ -1,10 +1,8 @@
 """What the image is made of: the lock's packages, the health checks, the secrets of a new installation."""
 
-import importlib.util
 import re
 import stat
 from pathlib import Path
-from types import ModuleType
 
 import asyncpg
 import pytest
@@ -12,17 +10,8 @@ import pytest
 from croupier.fairness.seeds import MasterKeys
 from croupier_http.auth import checked_secret
 from croupier_sync.migrations import migrate
+from tests.ops.container import script
 from tests.ops.queries import ROOT
-
-
-def script(name: str) -> ModuleType:
-    """A script of ops/container as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "ops" / "container" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_given_the_lock_when_a_part_is_taken_then_each_entry_is_as_it_was_with_all_hashes() -> None:
