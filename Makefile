@@ -35,7 +35,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAI
 
 help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
-	@echo 'make test    run all tests, on real servers, in $(JOBS) processes; those of the pages need Chromium, which it installs as root'
+	@echo 'make test    run all tests, on real servers, in $(JOBS) processes; those of the pages need Chromium, which it installs as root, those of the alert rules promtool, which it fetches'
 	@echo 'make check   check format, lint, types, imports, documents and the sources of the pages'
 	@echo 'make bench   run the benchmarks, at REDIS_URL if it is set; figures go to .benchmarks/ and docs/performance.md'
 	@echo 'make mutants plant one fault at a time in a copy of the code, and say which test catches it'
@@ -57,6 +57,7 @@ run: install
 
 test: install
 	@sh tests/browser/install_chromium.sh
+	@sh tests/ops/install_promtool.sh
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
 
 check: install

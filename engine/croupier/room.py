@@ -5,6 +5,8 @@ something, and pays out, goes on all the while: so some memory is to be left for
 """
 
 import asyncio
+from collections.abc import Callable
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
@@ -33,6 +35,10 @@ Cursor = tuple[int, int]
 """Epoch and seq of the last event that Postgres has."""
 
 
+def _nobody(_seconds: float) -> None:
+    """Hears nothing."""
+
+
 class Measured(NamedTuple):
     """`outbox` counts the entries in Redis, `behind` those of them that Postgres has not taken.
 
@@ -54,6 +60,8 @@ class Room:
         self._cursors: dict[int, Cursor] = {}
         self.measured = Measured()
         self.why_full = ""
+        self.on_round_trip: Callable[[float], None] = _nobody
+        """Hears, at each measurement, how long a call to Redis took on the connection of the commands, in seconds."""
 
     def require(self) -> None:
         """Raise CroupierError OVERLOADED while there is none."""
@@ -100,7 +108,9 @@ class Room:
     async def _partition(self, partition: int) -> Measured:
         view = await self._engine.views.believed(partition)
         stream = keys.outbox(partition, view.fence)
+        asked_at_s = perf_counter()
         length = await self._read("XLEN", stream)
+        self.on_round_trip(perf_counter() - asked_at_s)
         last = await self._read("XREVRANGE", stream, "+", "-", "COUNT", 1)
         if not last:  # it has another name by now
             self._engine.views.forget(partition)

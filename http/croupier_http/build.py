@@ -19,7 +19,7 @@ from croupier_http.console.operations import OPERATIONS
 from croupier_http.cors import Cors
 from croupier_http.endpoints import CommandEndpoint, QueryEndpoint
 from croupier_http.failures import FailureLog
-from croupier_http.metrics import Sampler
+from croupier_http.metrics import REDIS_ROUND_TRIP, Sampler
 from croupier_http.operations import operation_id
 from croupier_http.pages import Pages
 from croupier_http.reads import ReadsWithoutRedis
@@ -51,6 +51,7 @@ def build_app(sources: Sources, settings: Settings, *, body_timeout_s: float = B
     op_ids, failures = OpIds(sources.engine.now_ms), FailureLog()
     app = App(routes, cors, strangers, op_ids, failures, log_requests=settings.log_level == "debug")
     sampler = Sampler(sources.engine.transport, lambda: app.in_flight)
+    sources.engine.room.on_round_trip = REDIS_ROUND_TRIP.observe
     runners = {command.name: CommandRunner(command, sources.engine) for command in COMMANDS}
     for runner in runners.values():
         endpoint = CommandEndpoint(runner, sources.engine, authenticator, body_timeout_s)

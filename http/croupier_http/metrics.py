@@ -52,6 +52,11 @@ _REPEATS: Final[Mapping[str, Counter]] = {"rewards.distribute": REWARD_REPEATS}
 REDIS_IN_FLIGHT: Final = Gauge(
     "redis_in_flight", "Calls that wait for Redis to answer.", multiprocess_mode="livesum"
 )
+REDIS_ROUND_TRIP: Final = Histogram(
+    "redis_round_trip_seconds",
+    "Time from a call to Redis to its reply, of one call per second and worker.",
+    buckets=SECONDS_BOUNDS,
+)
 REDIS_RECONNECTS: Final = Counter("redis_reconnects", "Connections to Redis made again after a loss.")
 REDIS_UNKNOWN: Final = Counter("redis_unknown_outcomes", "Calls to Redis whose outcome is unknown.")
 REDIS_BREAKER: Final = Gauge(

@@ -18,6 +18,7 @@ from croupier.transport import TransportError
 from croupier_http import docs_page, metrics, openapi
 from croupier_http.checks import ESSENTIAL, readiness
 from croupier_http.endpoints import Page
+from croupier_http.game_gauges import read_game_gauges
 from croupier_http.odds_gauge import OddsGauge
 from croupier_http.operations import PAGES
 from croupier_http.replies import Answer
@@ -105,8 +106,9 @@ class Pages:
             self._sources.engine.room,
             await self._dead_letters(),
         )
+        game = await read_game_gauges(self._sources.engine)
         odds = OddsGauge(self._odds_watch.read())
-        return Answer(metrics.exposition(state, odds), content_type=metrics.CONTENT_TYPE)
+        return Answer(metrics.exposition(state, game, odds), content_type=metrics.CONTENT_TYPE)
 
     async def openapi(self) -> Answer:
         """The description of the API for machines."""

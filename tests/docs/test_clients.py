@@ -15,16 +15,11 @@ from typing import Any
 
 import pytest
 
-from croupier.engine import Engine
-from croupier.fairness.seeds import MasterKeys
-from croupier.settings import Settings
-from croupier.transport import Transport
 from croupier_cli.data_directory import read_secrets
-from croupier_http import metrics
 from croupier_http.auth import make_token
-from croupier_http.odds_gauge import OddsGauge
 from tests.cli.support import DEADLINE_S, Up, run_curl, running_up
 from tests.docs.test_readme import STEP
+from tests.ops.exported import exposition
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "clients.md"
@@ -143,9 +138,7 @@ def test_given_the_program_of_the_page_when_run_then_it_prints_what_is_shown(tmp
 
 
 def test_given_the_page_of_metrics_then_it_names_exactly_those_that_are_exported() -> None:
-    engine = Engine(Transport("redis://127.0.0.1"), Settings(master_keys=MasterKeys.generate()))
-    exported = metrics.exposition(metrics.StateGauges({}, {}, {}, [], engine.room), OddsGauge({})).decode()
-    names = re.findall(r"^# TYPE (\S+)", exported, re.MULTILINE)
+    names = re.findall(r"^# TYPE (\S+)", exposition(), re.MULTILINE)
     own = {name for name in names if not re.match(r"python_|process_|.*_created$", name)}
 
     assert sorted(_METRIC.findall((DOCS / "metrics.md").read_text("utf-8"))) == sorted(own)
