@@ -25,9 +25,6 @@ Labels = dict[str, frozenset[str]]
 
 _ROW: Final = re.compile(r"^\| `([a-z_]+)` \|([^|]*)\|", re.MULTILINE)
 
-PLANNED: Final[Labels] = {"sync_dead_letters": frozenset({"sink"})}
-"""Metrics that alerts name before the server exports them. Whoever adds one takes it out here."""
-
 
 def documented() -> Labels:
     """The table of the page."""
@@ -71,7 +68,7 @@ def series() -> Labels:
         for metric in vars(metrics).values()
         if isinstance(metric, MetricWrapperBase) and metric._type == "histogram"
     }
-    for name, labels in (exported() | PLANNED).items():
+    for name, labels in exported().items():
         if name in histograms:
             found |= {
                 f"{name}_bucket": labels | {"le"},

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from tests.ops.exported import PLANNED, documented, exported, exposition, series
+from tests.ops.exported import documented, exported, exposition, series
 from tests.ops.promql import Named, named
 from tests.ops.promtool import promtool
 from tests.ops.queries import DASHBOARDS, ROOT, Query, panels, queries, read_yaml, rules
@@ -35,11 +35,7 @@ def test_given_a_query_when_read_then_its_metrics_and_labels_are_found(
 
 
 def test_given_the_page_of_metrics_then_it_lists_what_the_code_exports_with_its_labels() -> None:
-    assert documented() in (exported(), exported() | PLANNED)
-
-
-def test_given_the_metrics_that_are_planned_then_none_of_them_is_there_yet() -> None:
-    assert not PLANNED.keys() & exported().keys(), "take it out of PLANNED"
+    assert documented() == exported()
 
 
 def labels_of(metric: str) -> frozenset[str] | None:
