@@ -41,7 +41,7 @@ help:
 	@echo 'make mutants plant one fault at a time in a copy of the code, and say which test catches it'
 	@echo 'make chaos   break running parts at random under load for SECONDS=$(SECONDS), then check everything; SEED= repeats'
 	@echo 'make chaos-export  carry EVENTS=$(EVENTS) events to Kafka and ClickHouse under kills, and through OUTAGE=$(OUTAGE) s without ClickHouse'
-	@echo 'make soak    simulate SEEDS=$(SEEDS) courses of faults under a virtual clock; `python -m tests.simulation --seed N` repeats one'
+	@echo 'make soak    kill the daemon at every step, and simulate SEEDS=$(SEEDS) courses of faults under a virtual clock; `python -m tests.simulation --seed N` repeats one'
 
 install: $(INSTALLED)
 
@@ -80,6 +80,7 @@ chaos-export: install
 	  tests/export/test_exactly_once.py tests/export/test_outage.py tests/export/test_sink_killed.py
 
 soak: install
+	CROUPIER_TEST_KILL_STRIDE=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/sync/test_kill.py
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --jobs $(JOBS)
 
 mutants: install

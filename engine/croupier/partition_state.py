@@ -12,7 +12,6 @@ SELECT partition, state, reason, detail, since, extract(epoch FROM clock_timesta
 FROM partitions ORDER BY partition
 """
 _HEALS = "SELECT cause, count(*) AS heals FROM heals WHERE seconds IS NOT NULL GROUP BY cause"
-_DEAD_LETTERS = "SELECT count(*) FROM projection_failures"
 
 
 class PartitionState(NamedTuple):
@@ -41,9 +40,3 @@ async def partition_states(pool: asyncpg.Pool) -> list[PartitionState]:
 async def heals(pool: asyncpg.Pool) -> dict[str, int]:
     """How often partitions were healed, by cause. Raises asyncpg's errors, OSError and TimeoutError."""
     return {row["cause"]: row["heals"] for row in await pool.fetch(_HEALS, timeout=QUERY_TIMEOUT_S)}
-
-
-async def dead_letters(pool: asyncpg.Pool) -> int:
-    """What Postgres could not project, by event and projection. Raises asyncpg's errors, OSError and TimeoutError."""
-    found: int = await pool.fetchval(_DEAD_LETTERS, timeout=QUERY_TIMEOUT_S)
-    return found

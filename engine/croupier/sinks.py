@@ -1,4 +1,4 @@
-"""How far the sinks beyond Postgres have come, as the export daemons have written it there."""
+"""How far the sinks have come, as the daemons have written it into Postgres; and what that could not project itself."""
 
 import datetime
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SILENCE_MAX_S: Final = 10.0
 """A daemon that has written nothing for so long is not there, whatever it wrote last; it does so every second."""
 
+_DEAD_LETTERS: Final = "SELECT count(*) FROM projection_failures"
 # A batch for ClickHouse that is still to be inserted lacks there, though the cursor may stand beyond it. And within an
 # epoch events are numbered without gaps from 0, so those that are left are not counted one by one.
 _PROGRESS = """
@@ -117,3 +118,9 @@ def sinks_on(settings: "Settings") -> list[str]:
     """The names of the sinks that are on."""
     on = {"kafka": settings.kafka_on, "clickhouse": settings.clickhouse_on}
     return [sink for sink, is_on in on.items() if is_on]
+
+
+async def dead_letters(pool: asyncpg.Pool) -> int:
+    """What Postgres could not project, by event and projection. Raises asyncpg's errors, OSError and TimeoutError."""
+    found: int = await pool.fetchval(_DEAD_LETTERS, timeout=QUERY_TIMEOUT_S)
+    return found

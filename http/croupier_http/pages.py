@@ -10,10 +10,10 @@ from croupier.analytics.watch import OddsWatch
 from croupier.errors import CroupierError
 from croupier.gacha.queries import remaining_stock
 from croupier.history import daily_remaining
-from croupier.partition_state import dead_letters, heals
+from croupier.partition_state import heals
 from croupier.postgres import is_away
 from croupier.query import Sources
-from croupier.sinks import SinkProgress, sink_progress, sinks_on
+from croupier.sinks import SinkProgress, dead_letters, sink_progress, sinks_on
 from croupier.transport import TransportError
 from croupier_http import docs_page, metrics, openapi
 from croupier_http.checks import ESSENTIAL, readiness

@@ -288,6 +288,9 @@ class OperationCounts(msgspec.Struct, frozen=True):
     """Requests to one operation since the server started."""
 
     operation: Annotated[str, Meta(description="Its `operationId`")]
+    is_command: Annotated[
+        bool, Meta(description="It gives a command; the others read, serve files, or do something else")
+    ]
     statuses: Annotated[dict[str, int], Meta(description="Replies by status")]
     buckets: Annotated[
         list[int], Meta(description="Replies that took no longer than each of `bounds_s`, then all of them")

@@ -9,8 +9,6 @@ from urllib.error import HTTPError
 import pytest
 from playwright.async_api import Request, expect
 
-from croupier.registry import COMMANDS, QUERIES
-from croupier_http.operations import operation_id
 from tests.browser.conftest import PREMIUM_PER_MINUTE, Open, Operator
 from tests.browser.visit import DEADLINE_MS, Visit
 from tests.browser.wire import Wire
@@ -189,24 +187,6 @@ async def test_given_an_idle_server_when_the_overview_is_watched_then_what_conso
     await expect(tile.locator(".figure")).to_contain_text("ms")
     await expect(tables.first).to_contain_text("games_gacha_pull")
     await expect(tables.last).not_to_contain_text("games_gacha_pull")
-
-
-async def test_given_every_command_when_its_operation_is_looked_for_then_it_is_told_from_all_others(
-    operator: Operator,
-) -> None:
-    console = await operator()
-    paths = [*(command.path for command in COMMANDS), *(query.path for query in QUERIES)]
-    operations = [operation_id(path) for path in paths]
-    reply = {"commands": [{"command": command.name} for command in COMMANDS]}
-    found = await console.page.evaluate(
-        """async ([reply, operations]) => {
-          const main = document.querySelector("script[type=module]").src;
-          const { givesCommands } = await import(new URL("rates.js", main));
-          return operations.filter(givesCommands(reply));
-        }""",
-        [reply, operations],
-    )
-    assert sorted(found) == sorted(operation_id(command.path) for command in COMMANDS)
 
 
 async def test_given_a_block_when_the_overview_is_watched_then_it_is_counted_without_a_reload(

@@ -18,7 +18,7 @@ def test_given_any_course_of_events_when_engine_and_model_run_it_then_replies_st
     run_state_machine_as_test(
         lambda: EngineAndModel(redis_url),  # type: ignore[arg-type]  # a factory does as well as a class
         settings=settings(
-            max_examples=150,
+            max_examples=100,
             stateful_step_count=40,
             deadline=None,
             database=None,

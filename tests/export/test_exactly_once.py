@@ -22,7 +22,7 @@ from tests.export.export_process import exporting
 from tests.export.olap import Olap, fill, olap_of
 from tests.export.support import TOPIC_PARTITIONS, repeated
 
-EVENTS = int(os.environ.get("CROUPIER_TEST_EXPORT_EVENTS", "15000"))
+EVENTS = int(os.environ.get("CROUPIER_TEST_EXPORT_EVENTS", "8000"))
 CHUNKS = max(12, EVENTS // 2_500)
 """A kill in each."""
 

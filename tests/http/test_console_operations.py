@@ -71,6 +71,9 @@ async def test_given_traffic_when_asked_twice_then_the_differences_are_what_was_
     bounds = after["bounds_s"]
     assert bounds == sorted(bounds) and len(bounds) == 14
     pulls = next(row for row in after["operations"] if row["operation"] == "games_gacha_pull_v1")
+    assert {row["operation"]: row["is_command"] for row in after["operations"]}.items() >= {
+        ("games_gacha_pull_v1", True), ("admin_operations_v1", False),
+    }  # fmt: skip
     assert len(pulls["buckets"]) == len(bounds) + 1
     assert pulls["buckets"] == sorted(pulls["buckets"])
     assert pulls["seconds"] > 0

@@ -19,6 +19,8 @@ from tests.http.support import (
     parsed,
     pull_head,
     read_reply,
+    running,
+    settings_for,
     token,
     until,
 )
@@ -160,9 +162,16 @@ async def test_given_a_client_that_leaves_before_its_reply_when_gone_then_the_pu
 
 
 async def test_given_a_slow_answer_when_the_connection_may_not_be_idle_so_long_then_it_is_kept_for_the_answer(
-    by_task: list[str], client: Client, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    by_task: list[str], redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "KEEPALIVE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("croupier_http.worker.shutdown_timeout_s", lambda _: 1.0)
+    async with running(settings_for(redis_url)) as client:
+        await _kept_for_its_answer(client, redis_url)
+    assert PULL not in by_task
+
+
+async def _kept_for_its_answer(client: Client, redis_url: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     with redis.Redis.from_url(redis_url) as pauses:
         pauses.execute_command("CLIENT", "PAUSE", 400)
@@ -171,7 +180,6 @@ async def test_given_a_slow_answer_when_the_connection_may_not_be_idle_so_long_t
     assert parsed(await read_reply(reader)).status == 200
     async with asyncio.timeout(DEADLINE_S):
         assert await reader.read() == b""  # and then it ends, being idle
-    assert PULL not in by_task
     writer.close()
 
 

@@ -22,7 +22,7 @@ from tests.sync.healed import (
 from tests.sync.rounds import Rounds
 
 PARTS = 4
-CUTS_PER_PART = 8
+CUTS_PER_PART = 6
 FOLLOWED, UNFOLLOWED = 80, 15
 
 

@@ -14,9 +14,11 @@ from prometheus_client.samples import Sample
 from croupier.clock import utc
 from croupier.command import Caller
 from croupier.query import NoParams, Query, Sources
+from croupier.registry import COMMANDS
 from croupier_http import metrics
 from croupier_http.checks import ESSENTIAL, readiness
 from croupier_http.console.sinks import sinks_now
+from croupier_http.operations import operation_id
 from croupier_schemas.admin import (
     BlockCounts,
     CommandCounts,
@@ -27,6 +29,7 @@ from croupier_schemas.admin import (
     SocketCounts,
 )
 
+_OF_COMMANDS: Final = frozenset(operation_id(command.path) for command in COMMANDS)
 _BREAKER: Final = ("closed", "probing", "open")
 
 Labels = tuple[str, ...]
@@ -119,6 +122,7 @@ def _operations(counted: Counted, bounds_s: list[float]) -> list[OperationCounts
     return [
         OperationCounts(
             operation,
+            operation in _OF_COMMANDS,
             of_operation,
             [int(within.get((operation, bound), 0)) for bound in bounds],
             seconds.get((operation,), 0.0),

@@ -77,14 +77,13 @@ export function byOperation(before, after) {
 }
 
 /**
- * Whether an operation gives a command; the others read, or serve files, the console's own questions among them. A
- * command's operation is called as the command is, once the server has counted one.
+ * Whether an operation gives a command; the others read, or serve files, the console's own questions among them.
  * @param {any} reply
  * @returns {(operation: string) => boolean}
  */
 export function givesCommands(reply) {
-  const names = reply.commands.map(({ command }) => `${command.replace(".", "_")}_v1`);
-  const operations = new Set(names.flatMap((name) => [name, `games_${name}`]));
+  const gives = reply.operations.filter((/** @type {any} */ each) => each.is_command);
+  const operations = new Set(gives.map((/** @type {any} */ each) => each.operation));
   return (operation) => operations.has(operation);
 }
 
