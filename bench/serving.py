@@ -172,7 +172,7 @@ def _economy_file(directory: Path) -> Path:
     limit = DailyLimit(STANDARD=10_000, PREMIUM=10_000, VIP=10_000)
     economy = load_economy()
     gacha, often = replace(economy.gacha, daily_limit=limit), Rate(per_second=600, per_minute=600)
-    rates = replace(economy.rate_limit, games=GamesRate(VIP=often))
+    rates = replace(economy.rate_limit, mode="shadow", games=GamesRate(VIP=often))
     file = directory / "economy.json"
     file.write_bytes(canonical(replace(economy, initial_tokens=BALANCE_MAX, gacha=gacha, rate_limit=rates)))
     return file

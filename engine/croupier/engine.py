@@ -83,9 +83,12 @@ class Engine:
 
     def now_ms(self) -> int:
         """The server's clock as far as this process knows it, Unix time in ms."""
+        return self._now_ms(_monotonic_ms())
+
+    def _now_ms(self, monotonic_ms: int) -> int:
         if self._clock_ms is not None and (injected_ms := self._clock_ms()):
             return injected_ms
-        return _monotonic_ms() + self._server_ahead_ms
+        return monotonic_ms + self._server_ahead_ms
 
     def _server_time_was(self, now_ms: int) -> None:
         """Take over the server's clock; this host's may be wrong, or be set while we run."""
@@ -107,11 +110,12 @@ class Engine:
         """
         if caller.idempotency_key:
             check_idempotency_key(caller.idempotency_key)
-        run = Run(command, caller, request, _monotonic_ms() + self._timeout_ms)
+        monotonic_ms = _monotonic_ms()
+        run = Run(command, caller, request, monotonic_ms + self._timeout_ms)
         view = self.views.known(run.partition)
         if view is not None and not run.asks_postgres_first:
             try:  # noqa: SIM105 - `suppress` costs 0.4 us
-                self._send(run, view)
+                self._send(run, view, monotonic_ms)
             except (SettingsError, TransportError):
                 pass  # nothing was sent: `finish` tries again, and says why not
         return run
@@ -162,7 +166,7 @@ class Engine:
                         done, run.terms = of_event(script, run.command.terms_type, first)
                         return done
                     looked_under = view
-                self._send(run, view)
+                self._send(run, view, _monotonic_ms())
             answer = await self._answer(run)
             if (done_now := self._done(run, answer)) is not None:
                 return done_now
@@ -170,9 +174,9 @@ class Engine:
         log.error("command turned away too often", command=run.command.name, uid=run.uid)
         raise CroupierError("NOT_READY", retry_after_s=1)
 
-    def _send(self, run: AnyRun, view: View) -> None:
+    def _send(self, run: AnyRun, view: View, monotonic_ms: int) -> None:
         """Make an attempt under this view: `run.answer` will be the script's. Raises TransportError, SettingsError."""
-        now_ms, left_ms = self.now_ms(), run.deadline_ms - _monotonic_ms()
+        now_ms, left_ms = self._now_ms(monotonic_ms), run.deadline_ms - monotonic_ms
         run.view = view
         run.context = Context(
             run.caller,

@@ -7,7 +7,7 @@ pull. Whatever is unusual about a request is left to it, and to `App.handle`: th
 import asyncio
 from collections.abc import Callable
 from time import perf_counter
-from typing import Final, cast
+from typing import cast
 
 from aiohttp import hdrs
 from aiohttp.http import HttpVersion11, RawRequestMessage
@@ -24,8 +24,6 @@ from croupier_http.routes import Route
 
 Send = Callable[[bytes, bool], None]
 """Is given a whole response, and whether the connection ends with it."""
-
-_UNUSUAL: Final = (hdrs.EXPECT, hdrs.CONTENT_ENCODING)
 
 
 def begin(app: App, message: RawRequestMessage, payload: StreamReader, send: Send) -> bool:
@@ -45,7 +43,8 @@ def begin(app: App, message: RawRequestMessage, payload: StreamReader, send: Sen
         or payload.exception() is not None
         or payload.total_bytes > BODY_BYTES_MAX
         or headers.get(hdrs.CONTENT_TYPE) != JSON
-        or any(name in headers for name in _UNUSUAL)
+        or hdrs.EXPECT in headers
+        or hdrs.CONTENT_ENCODING in headers
     ):
         return False
     endpoint = cast(CommandEndpoint, route.endpoint)
