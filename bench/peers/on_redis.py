@@ -1,5 +1,6 @@
 """What the peers on Redis share: a pool of connections, the names of the keys, and the audit of what they hold."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ def player_key(uid: int) -> str:
     return f"player:{uid}"
 
 
-class OnRedis:
+class OnRedis(ABC):
     """The connections, the stock, and the audit. The subclass knows how a player is kept."""
 
     def __init__(self, setup: Setup, rules: Rules) -> None:
@@ -56,13 +57,13 @@ class OnRedis:
                 self.add_player(pipe, uid)
             await pipe.execute()
 
+    @abstractmethod
     def add_player(self, pipe: Any, uid: int) -> None:
         """Put a new player into a pipeline."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def tokens(self, uids: Iterable[int]) -> list[int]:
         """The players' balances."""
-        raise NotImplementedError
 
     async def audit(self) -> Audit:
         uids = range(1, self._players + 1)

@@ -12,6 +12,7 @@ from croupier_cli.embedded import Kafka
 from croupier_cli.embedded.clickhouse import ClickHouse
 from croupier_schemas.events import Event
 from croupier_sync.migrations import migrate
+from tests.export.olap import Olap, fill, olap_of, until_read_in_kafka
 from tests.export.support import QUICK, Exported, played
 from tests.sync.support import Casino
 
@@ -78,3 +79,22 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clic
     with ClickHouse.start(directory) as server:
         yield server
     shutil.rmtree(directory)
+
+
+@pytest.fixture
+async def read_in_kafka(
+    clickhouse_server: ClickHouse,
+    database_url: str,
+    connection: asyncpg.Connection,
+    log: list[Event],
+    kafka: Kafka,
+) -> AsyncIterator[Olap]:
+    """A log that ClickHouse has, and that is read on in Kafka, perhaps in another broker at the end."""
+    async with olap_of(clickhouse_server, database_url, connection, kafka) as olap:
+        await fill(olap, log)
+        async with olap.exporting():
+            await olap.until_in_clickhouse()
+            await until_read_in_kafka(olap)
+        yield olap
+        assert olap.kafka is not None
+        olap.kafka.kill()

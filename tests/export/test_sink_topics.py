@@ -1,40 +1,22 @@
 """The sink ClickHouse and what stands in the topics: other messages than those it has offsets of, and late inserts."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import pytest
 from aiokafka import TopicPartition
 
 from croupier.clickhouse import Away, ClickHouse
 from croupier_cli.embedded import Kafka
-from croupier_cli.embedded.clickhouse import ClickHouse as Server
-from croupier_schemas.events import Event
 from croupier_sync.export import reading
-from tests.export.olap import Olap, fill, olap_of, publish, until_read_in_kafka
+from tests.export.olap import Olap, publish
 from tests.export.support import repeated
 from tests.sync.support import until
 
 
 @pytest.fixture
-async def olap(
-    clickhouse_server: Server,
-    database_url: str,
-    connection: asyncpg.Connection,
-    log: list[Event],
-    kafka: Kafka,
-) -> AsyncIterator[Olap]:
-    """A log that ClickHouse has, and that is read on in Kafka."""
-    async with olap_of(clickhouse_server, database_url, connection, kafka) as olap:
-        await fill(olap, log)
-        async with olap.exporting():
-            await olap.until_in_clickhouse()
-            await until_read_in_kafka(olap)
-        yield olap
-        assert olap.kafka is not None
-        olap.kafka.kill()
+def olap(read_in_kafka: Olap) -> Olap:
+    return read_in_kafka
 
 
 async def have_read(olap: Olap) -> None:

@@ -2,22 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from croupier_cli.embedded import Kafka
-from croupier_cli.embedded.clickhouse import ClickHouse as Server
-from croupier_schemas.events import Event, EventId
+from croupier_schemas.events import EventId
 from croupier_schemas.messages import TOPIC_ACTIONS, TOPIC_REWARDS
 from croupier_sync.export import reading
 from croupier_sync.export.clickhouse import ClickHouseSink
 from croupier_sync.export.dead_letters import export_letters, replay_export
 from croupier_sync.export.messages import Renderer
 from croupier_sync.pause import pause
-from tests.export.olap import Olap, fill, olap_of, publish, until_read_in_kafka
+from tests.export.olap import Olap, publish
 from tests.export.support import repeated
 from tests.sync.support import until
 
@@ -48,20 +44,8 @@ STRANGERS: dict[str, tuple[bytes, Headers]] = {
 
 
 @pytest.fixture
-async def olap(
-    clickhouse_server: Server,
-    database_url: str,
-    connection: asyncpg.Connection,
-    log: list[Event],
-    kafka: Kafka,
-) -> AsyncIterator[Olap]:
-    """A log that ClickHouse has, and that is read on in Kafka."""
-    async with olap_of(clickhouse_server, database_url, connection, kafka) as olap:
-        await fill(olap, log)
-        async with olap.exporting():
-            await olap.until_in_clickhouse()
-            await until_read_in_kafka(olap)
-        yield olap
+def olap(read_in_kafka: Olap) -> Olap:
+    return read_in_kafka
 
 
 async def send(olap: Olap, topic: str, *messages: tuple[bytes, Headers]) -> None:

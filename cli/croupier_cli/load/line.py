@@ -1,6 +1,7 @@
 """What connections of both protocols have in common: how they open and how they end."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import cast
 
@@ -16,7 +17,7 @@ class Unreadable(Exception):
     """The server has answered what this load generator cannot read; the message says what."""
 
 
-class Line(asyncio.Protocol):
+class Line(asyncio.Protocol, ABC):
     """A connection that carries one turn at a time. What is said on it is the subclass's."""
 
     run: Run
@@ -38,13 +39,13 @@ class Line(asyncio.Protocol):
         if not self.opened.done():
             self.opened.set_result(None)
 
+    @abstractmethod
     def send(self, due_ns: int) -> None:
         """Begin a turn that is due since then."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unanswered(self, why: str) -> None:
         """Count what waits for an answer as failed."""
-        raise NotImplementedError
 
     def give_up(self, why: str) -> None:
         """Close the connection; what waits for an answer counts as failed for this reason."""
