@@ -133,6 +133,8 @@ def _settings(data_dir: Path, socket_path: Path, port: int | None, appendonly: b
         "save": "",
         "appendonly": "yes" if appendonly else "no",
         "appendfsync": "everysec",
+        # By default the log is written anew from 64 MiB on: at full load every ten seconds, with a tail of latencies.
+        "auto-aof-rewrite-min-size": "512mb",
         "maxmemory-policy": "noeviction",
     }
     return [argument for name, value in settings.items() for argument in (f"--{name}", value)]
