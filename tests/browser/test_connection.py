@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import APIResponse, Route, expect
 
 from tests.browser.conftest import Open
 from tests.browser.visit import DEADLINE_MS
@@ -191,3 +191,27 @@ async def test_given_no_web_socket_when_played_then_http_carries_everything(visi
     await player.button("Place bet").click()
     await expect(player.find("#crash-outcome strong")).to_be_visible()
     await expect(player.button("Verify this round")).to_be_visible()
+
+
+async def test_given_a_wallet_told_late_when_a_pull_came_between_then_the_balance_is_the_newer_one(
+    visit: Open,
+) -> None:
+    player = await visit()
+    await player.require_live()
+    told: asyncio.Future[tuple[Route, APIResponse]] = asyncio.get_running_loop().create_future()
+
+    async def hold(route: Route) -> None:
+        told.set_result((route, await route.fetch()))
+
+    await player.page.route("**/api/wallet", hold, times=1)
+    player.ask("/api/games/slot/spin", {"bet_amount": 100})  # elsewhere: so the page asks for the balance
+    route, response = await told
+    left = f"{player.ask('/api/wallet')['tokens'] - 50_000:,}"
+    await player.button("Pull ten").click()
+    await expect(player.find("#tokens")).to_have_text(left)
+
+    async with player.page.expect_response("**/api/wallet"):
+        await route.fulfill(response=response)
+    await player.page.evaluate("() => new Promise((done) => setTimeout(done))")
+
+    await expect(player.find("#tokens")).to_have_text(left)

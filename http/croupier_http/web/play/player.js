@@ -15,6 +15,7 @@ export class Player extends EventTarget {
   #api;
   #client;
   #known = new Set();
+  #taken = 0;
   #timer = 0;
 
   /**
@@ -47,15 +48,19 @@ export class Player extends EventTarget {
    * @param {{tokens?: number, gems?: number}} balances
    */
   take({ tokens, gems }) {
+    this.#taken += 1;
     this.balances = { tokens: tokens ?? this.balances.tokens, gems: gems ?? this.balances.gems };
     byId("tokens").textContent = amount(this.balances.tokens);
     byId("gems").textContent = amount(this.balances.gems);
   }
 
-  /** Ask for the balances. */
+  /** Ask for the balances; again, where others came meanwhile: then it is not known which are newer. */
   async refresh() {
+    const taken = this.#taken;
     try {
-      this.take(await this.#api.get("/api/wallet"));
+      const wallet = await this.#api.get("/api/wallet");
+      if (taken === this.#taken) this.take(wallet);
+      else await this.refresh();
     } catch {
       // The page asks again once the server can be reached.
     }
