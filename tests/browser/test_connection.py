@@ -193,6 +193,32 @@ async def test_given_no_web_socket_when_played_then_http_carries_everything(visi
     await expect(player.button("Verify this round")).to_be_visible()
 
 
+async def test_given_stats_told_late_when_a_pull_came_between_then_the_pulls_left_are_the_newer_ones(
+    visit: Open,
+) -> None:
+    player = await visit(claims={"tier": "STANDARD"})
+    await player.require_live()
+    await expect(player.find("#daily")).to_have_text("3 pulls left today")
+    told: asyncio.Future[tuple[Route, APIResponse]] = asyncio.get_running_loop().create_future()
+
+    async def hold(route: Route) -> None:
+        told.set_result((route, await route.fetch()))
+
+    await player.page.route("**/api/games/gacha/stats", hold, times=1)
+    player.ask(
+        "/api/games/gacha/pull", {"banner": "standard"}
+    )  # elsewhere: so the page asks how things stand
+    route, response = await told
+    await player.button("Pull · ").click()
+    await expect(player.find("#daily")).to_have_text("1 pull left today")
+
+    async with player.page.expect_response("**/api/games/gacha/stats"):
+        await route.fulfill(response=response)
+    await player.page.evaluate("() => new Promise((done) => setTimeout(done))")
+
+    await expect(player.find("#daily")).to_have_text("1 pull left today")
+
+
 async def test_given_a_wallet_told_late_when_a_pull_came_between_then_the_balance_is_the_newer_one(
     visit: Open,
 ) -> None:

@@ -33,6 +33,7 @@ class Gacha {
   #banners = [];
   #chosen = "standard";
   #odds = null;
+  #pulls = 0;
   #stats = null;
 
   constructor({ api, player, verifier }) {
@@ -48,13 +49,15 @@ class Gacha {
     byId("odds").addEventListener("toggle", ({ target }) => target.open && this.#choose(this.#chosen));
   }
 
-  /** Ask for the banners, and for how the player stands on each. */
+  /** Ask for the banners, and for how the player stands on each; again, where a pull has told that meanwhile. */
   async read() {
+    const pulls = this.#pulls;
     try {
       const [{ items }, stats] = await Promise.all([
         this.#api.get("/api/games/gacha/banners"),
         this.#api.get("/api/games/gacha/stats"),
       ]);
+      if (pulls !== this.#pulls) return this.read();
       const changed = JSON.stringify(items) !== JSON.stringify(this.#banners);
       this.#banners = items;
       this.#stats = stats;
@@ -115,6 +118,7 @@ class Gacha {
     try {
       const body = { count, banner, use_premium_currency: this.#payGems.checked };
       const reply = await this.#player.command("gacha.pull", body);
+      this.#pulls += 1;
       reveal(reply, this.#verifier);
       this.#stats.daily_remaining = reply.daily_remaining;
       this.#stats.banners[banner].pity = reply.pity;
