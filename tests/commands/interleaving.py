@@ -47,10 +47,11 @@ REFUSALS: Final = frozenset(
     {
         "BANNER_NOT_FOUND", "PREMIUM_NOT_AVAILABLE", "GAME_DISABLED", "MAINTENANCE", "PLAYER_BANNED", "PLAYER_EXCLUDED",
         "RATE_LIMITED", "DAILY_GACHA_LIMIT", "INSUFFICIENT_BALANCE", "BALANCE_CAP", "BET_OUT_OF_RANGE",
-        "CRASH_BET_ACTIVE", "CRASH_NO_ACTIVE_BET", "SESSION_NOT_FOUND", "PLAYER_NOT_FOUND",
+        "CRASH_BET_ACTIVE", "CRASH_NO_ACTIVE_BET", "SESSION_NOT_FOUND", "PLAYER_NOT_FOUND", "EXPIRED",
     }
 )  # fmt: skip
-"""What a command may be refused for. Not among them: anything that says that the engine does not know what it did."""
+"""What a command may be refused for; where the clock leaps by an hour, what was on its way comes too late. Not among
+them: anything that says that the engine does not know what it did."""
 
 Call = tuple[Any, msgspec.Struct, Caller]
 
