@@ -12,7 +12,7 @@ from tests.cli.support import DEADLINE_S, ask, croupier, environment, free_port,
 from tests.embedded.support import wait_until
 
 COMMANDS = (
-    ["up"], ["serve"], ["sync"], ["export"], ["migrate"], ["token"], ["openapi"],
+    ["up"], ["serve"], ["sync"], ["export"], ["migrate"], ["token"], ["openapi"], ["config"],
     ["economy", "check"], ["economy", "show"], ["economy", "diff"], ["economy", "push"], ["economy", "history"],
     ["economy", "rollback"], ["economy", "simulate"], ["game", "enable"], ["game", "disable"],
     ["maintenance", "on"], ["maintenance", "off"], ["pool", "add"], ["player", "show"],
