@@ -80,6 +80,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """Commands of a WebSocket that are begun in a second; further ones wait in the socket. 0 is no limit."""
     ws_sockets_per_player: Annotated[int, Meta(ge=0, le=1_000_000)] = 16
     """WebSockets of all kinds that a player may have on one worker; 0 is no limit."""
+    hsts_seconds: Annotated[int, Meta(ge=0, le=63_072_000)] = 0
+    """How long browsers are to use https only, as `Strict-Transport-Security` tells them; 0 tells them nothing. To be
+    set where all clients come through a proxy that speaks TLS."""
     data_dir: Path = Path(".croupier")
     economy: str = ""
     """Economy file that is put in force where there is none yet; empty: the default economy."""
