@@ -9,6 +9,7 @@ from croupier.fairness.seeds import MasterKeys
 from croupier.settings import Settings, SettingsError
 from croupier_cli.economies import configured_economy
 from croupier_cli.servers import require_redis_url
+from croupier_http import error_reports
 from croupier_http.addresses import Addresses
 from croupier_http.cors import Cors
 
@@ -56,5 +57,6 @@ VALUE_CHECKS: Final[tuple[Callable[[Settings], None], ...]] = (
     _cors,
     _proxies,
     _economy,
+    error_reports.check,
 )
 """Each raises an error that `croupier_cli.failures` has a line for, which says what is wrong with one setting."""

@@ -29,6 +29,7 @@ _ENVIRONMENT = {
     "kafka_purchases_topic": "KAFKA_PURCHASES_TOPIC",
     "clickhouse_enabled": "CLICKHOUSE_ENABLED",
     "clickhouse_url": "CLICKHOUSE_URL",
+    "sentry_dsn": "SENTRY_DSN",
 }
 _BOOTSTRAP_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}")
 
@@ -124,6 +125,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """Whether events go to ClickHouse; unset: where there is a server for it."""
     clickhouse_url: str = ""
     """`http://user:password@host:port/database`, or https."""
+    sentry_dsn: Secret = ""
+    """Where unforeseen errors are reported to, as `https://key@host/project`; empty: nowhere."""
 
     def __repr__(self) -> str:
         """Without values: some are secret."""

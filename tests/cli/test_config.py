@@ -48,6 +48,7 @@ def test_given_settings_from_everywhere_then_each_is_printed_with_its_source(dat
         ("CROUPIER_MASTER_KEYS", "data directory", "[redacted]"),
         ("CROUPIER_HTTP_PORT", "default", 8000),
         ("CROUPIER_ECONOMY", "default", ""),
+        ("SENTRY_DSN", "default", ""),
     ):
         assert (printed[name]["source"], printed[name]["value"]) == (source, value), name
 
