@@ -24,6 +24,10 @@ DOCUMENT_TESTS := tests/docs/test_links.py tests/economy/test_docs.py tests/http
 # The sources of the pages: what Python sees in them and, where there is a Chromium, what it says; no server either.
 PAGE_TESTS := tests/browser/test_sources.py
 
+# The lock: exact releases, hashes, licences, as far as these are known without a network.
+LOCK_TESTS := tests/dependencies
+PIP_AUDIT := pip-audit==2.10.1
+
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PIP = $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check --no-user
@@ -31,12 +35,13 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-chec
 # With these pip would install to another place, or refuse the project itself, which has no hash.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAINT
 
-.PHONY: help install run test check bench chaos chaos-export soak mutants
+.PHONY: help install run test check audit bench chaos chaos-export soak mutants
 
 help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
 	@echo 'make test    run all tests, on real servers, in $(JOBS) processes; those of the pages need Chromium, which it installs as root'
-	@echo 'make check   check format, lint, types, imports, documents and the sources of the pages'
+	@echo 'make check   check format, lint, types, imports, documents, the sources of the pages and the lock of the dependencies'
+	@echo 'make audit   ask PyPI for known vulnerabilities of what is in the lock; needs a network'
 	@echo 'make bench   run the benchmarks, at REDIS_URL if it is set; figures go to .benchmarks/ and docs/performance.md'
 	@echo 'make mutants plant one fault at a time in a copy of the code, and say which test catches it'
 	@echo 'make chaos   break running parts at random under load for SECONDS=$(SECONDS), then check everything; SEED= repeats'
@@ -64,7 +69,15 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q $(DOCUMENT_TESTS) $(PAGE_TESTS)
+	$(BIN)/python -m pytest -q $(DOCUMENT_TESTS) $(PAGE_TESTS) $(LOCK_TESTS)
+
+# In an environment of its own: what it needs is nothing of ours.
+audit: .audit/bin/pip-audit
+	.audit/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
+
+.audit/bin/pip-audit:
+	$(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --disable-pip-version-check --quiet $(PIP_AUDIT)
 
 bench: install
 	$(BIN)/python -m pytest bench -n 0 -p no:randomly -v -o console_output_style=times --benchmark-autosave $(PYTEST_FLAGS)
