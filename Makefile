@@ -24,6 +24,9 @@ DOCUMENT_TESTS := tests/docs/test_links.py tests/economy/test_docs.py tests/http
 # The sources of the pages: what Python sees in them and, where there is a Chromium, what it says; no server either.
 PAGE_TESTS := tests/browser/test_sources.py
 
+# The lock: exact releases, hashes, licences, as far as these are known without a network.
+LOCK_TESTS := tests/dependencies
+
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PIP = $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check --no-user
@@ -31,12 +34,13 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-chec
 # With these pip would install to another place, or refuse the project itself, which has no hash.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAINT
 
-.PHONY: help install run test check bench chaos chaos-export soak mutants
+.PHONY: help install run test check audit bench chaos chaos-export soak mutants
 
 help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
 	@echo 'make test    run all tests, on real servers, in $(JOBS) processes; those of the pages need Chromium, which it installs as root, those of the alert rules promtool, which it fetches'
-	@echo 'make check   check format, lint, types, imports, documents and the sources of the pages'
+	@echo 'make check   check format, lint, types, imports, documents, the sources of the pages and the lock of the dependencies'
+	@echo 'make audit   ask for known vulnerabilities of what is in the lock, and fail where that cannot be asked'
 	@echo 'make bench   run the benchmarks, at REDIS_URL if it is set; figures go to .benchmarks/ and docs/performance.md'
 	@echo 'make mutants plant one fault at a time in a copy of the code, and say which test catches it'
 	@echo 'make chaos   break running parts at random under load for SECONDS=$(SECONDS), then check everything; SEED= repeats'
@@ -65,7 +69,12 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q $(DOCUMENT_TESTS) $(PAGE_TESTS)
+	$(BIN)/python -m tests.dependencies.audit
+	$(BIN)/python -m pytest -q $(DOCUMENT_TESTS) $(PAGE_TESTS) $(LOCK_TESTS)
+
+# In an environment of its own: what it needs is nothing of ours. What cannot be asked about is an error too.
+audit: install
+	$(BIN)/python -m tests.dependencies.audit --strict
 
 bench: install
 	$(BIN)/python -m pytest bench -n 0 -p no:randomly -v -o console_output_style=times --benchmark-autosave $(PYTEST_FLAGS)

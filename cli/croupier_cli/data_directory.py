@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from croupier.fairness.seeds import MasterKeys
-from croupier.settings import Settings
+from croupier.settings import Settings, SettingsError
 from croupier_cli.errors import CannotRun
 
 VALKEY: Final = "valkey"
@@ -57,7 +57,7 @@ def make_data_directory(directory: Path) -> None:
 def with_secrets(settings: Settings) -> Settings:
     """The settings with the data directory's secrets where the environment gives none; made when first needed.
 
-    Raises CannotRun.
+    Raises CannotRun, and SettingsError where somebody has put a weak secret into the file.
     """
     if settings.jwt_secret_key and settings.master_keys:
         return settings
@@ -67,11 +67,14 @@ def with_secrets(settings: Settings) -> Settings:
     kept = read_secrets(directory)
     if missing := [name for name in ("JWT_SECRET_KEY", "CROUPIER_MASTER_KEYS") if not kept.get(name)]:
         raise CannotRun(f"{directory / _SECRETS_FILE} has no {missing[0]}: restore the file")
-    return msgspec.structs.replace(
+    complete = msgspec.structs.replace(
         settings,
         jwt_secret_key=settings.jwt_secret_key or kept["JWT_SECRET_KEY"],
         master_keys=settings.master_keys or kept["CROUPIER_MASTER_KEYS"],
     )
+    if problems := complete.problems():
+        raise SettingsError(*problems)
+    return complete
 
 
 def read_secrets(directory: Path) -> dict[str, str]:

@@ -33,6 +33,7 @@ app.command("croupier_cli.adoption:adopt", name="adopt")
 app.command("croupier_cli.tokens:token", name="token")
 app.command("croupier_cli.api:openapi", name="openapi")
 app.command("croupier_cli.load.command:load", name="load")
+app.command("croupier_cli.config:config", name="config")
 
 economy = App(name="economy", help="Check, show, compare, simulate, push and roll back economies.")
 economy.command("croupier_cli.economies:check", name="check")

@@ -11,7 +11,7 @@ from croupier.settings import Settings
 from croupier.transport import Transport
 from croupier_cli.data_directory import find_servers
 from croupier_cli.servers import postgres, redis, require, require_same_installation
-from croupier_http import logs
+from croupier_http import error_reports, logs
 
 
 class Casino(NamedTuple):
@@ -29,6 +29,7 @@ def operator_settings(*required: str) -> Settings:
     settings = find_servers(Settings.from_environment(os.environ))
     require(settings, *required)
     logs.configure(settings.log_level)
+    error_reports.start(settings)
     return settings
 
 

@@ -18,7 +18,7 @@ from croupier_cli.servers import (
     require_redis_url,
     require_same_installation,
 )
-from croupier_http import logs, server
+from croupier_http import error_reports, logs, server
 from croupier_sync import main as sync_daemon
 from croupier_sync.export import clickhouse_tables
 from croupier_sync.export import main as export_daemon
@@ -50,6 +50,7 @@ def sync() -> None:
     require_redis_url(settings.redis_url)
     configured_economy(settings)
     logs.configure(settings.log_level)
+    error_reports.start(settings)
     uvloop.run(_until_stopped(lambda stop: sync_daemon.run(settings, stop)))
 
 
@@ -83,6 +84,7 @@ def export() -> None:
             "KAFKA_BOOTSTRAP_SERVERS or CLICKHOUSE_URL must be set: there is nowhere to export to"
         )
     logs.configure(settings.log_level)
+    error_reports.start(settings)
     uvloop.run(_until_stopped(lambda stop: export_daemon.run(settings, stop)))
 
 
@@ -97,6 +99,7 @@ def migrate(*, as_json: JsonFlag = False) -> None:
     settings = Settings.from_environment(os.environ)
     require(settings, "DATABASE_URL")
     logs.configure(settings.log_level)
+    error_reports.start(settings)
     applied = asyncio.run(_migrate(settings))
     if as_json:
         result_json({"applied": applied})

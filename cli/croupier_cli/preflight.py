@@ -6,7 +6,6 @@ import contextlib
 import asyncpg
 
 from croupier.economy import version
-from croupier.fairness.seeds import MasterKeys
 from croupier.settings import Settings
 from croupier.transport import Transport
 from croupier_cli.data_directory import POSTGRES
@@ -14,10 +13,8 @@ from croupier_cli.economies import configured_economy, version_in_force
 from croupier_cli.embedded.postgres import find_postgres
 from croupier_cli.embedded.valkey import find_valkey
 from croupier_cli.servers import postgres, redis, require_same_installation
-from croupier_http.addresses import Addresses
-from croupier_http.auth import checked_secret
+from croupier_cli.value_checks import VALUE_CHECKS
 from croupier_http.checks import check_redis
-from croupier_http.cors import Cors
 from croupier_http.server import reserve_port
 from croupier_sync.postgres import require_durable
 
@@ -28,13 +25,8 @@ def check_before_start(settings: Settings) -> None:
     Raises, with one line: SettingsError, CannotRun, CannotStart, CannotServe, InstallationMismatch and others of
     `croupier_cli.failures`.
     """
-    Cors.parse(settings.cors_origins)
-    Addresses.parse(settings.trusted_proxies)
-    if settings.jwt_secret_key:
-        checked_secret(settings.jwt_secret_key)
-    if settings.master_keys:
-        MasterKeys.parse(settings.master_keys)
-    configured_economy(settings)
+    for check in VALUE_CHECKS:
+        check(settings)
     if not settings.redis_url:
         find_valkey()
     if not settings.database_url:

@@ -1,15 +1,14 @@
 """What `croupier up` prints once everything runs: the addresses, and a pull to paste."""
 
 import ipaddress
-import re
 import shlex
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from croupier.gacha.pull import PULL
 from croupier.settings import Settings
+from croupier_cli.redaction import without_password
 from croupier_http.auth import make_token
 
 PLAYER: Final = 42
@@ -17,7 +16,6 @@ ADMIN: Final = 1
 TOKEN_TTL_S: Final = 86_400
 
 _PULL_ONE: Final = '{"count": 1, "banner": "standard"}'
-_PASSWORD_OPTION: Final = re.compile(r"([?&]\w*password=)[^&]*")
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -104,14 +102,6 @@ def base_url(settings: Settings) -> str:
     """Where a client on this machine reaches the server."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.http_host, settings.http_host)  # noqa: S104
     return f"http://[{host}]:{settings.http_port}" if ":" in host else f"http://{host}:{settings.http_port}"
-
-
-def without_password(url: str) -> str:
-    """A URL that may be shown."""
-    parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    shown = url.replace(parts.netloc, f"{login.partition(':')[0]}{at}{host}", 1) if at else url
-    return _PASSWORD_OPTION.sub(r"\1...", shown)
 
 
 def _links(ready: Ready) -> str:

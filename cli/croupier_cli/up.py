@@ -10,7 +10,7 @@ from croupier_cli.machine import Ended, Machine
 from croupier_cli.output import JsonFlag, error, result, result_json
 from croupier_cli.ready import ready, text
 from croupier_cli.steps import Steps
-from croupier_http import logs
+from croupier_http import error_reports, logs
 
 
 def up(*, as_json: JsonFlag = False) -> int:
@@ -26,6 +26,7 @@ def up(*, as_json: JsonFlag = False) -> int:
     """
     settings = Settings.from_environment(os.environ)
     logs.configure(settings.log_level)
+    error_reports.start(settings)
     with Interruption() as interruption, ExitStack() as running:
         machine = Machine(settings, running, interruption, Steps())
         try:

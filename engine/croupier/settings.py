@@ -10,6 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from croupier.clickhouse import Address
+from croupier.environment import unknown_variables
+from croupier.signing_secret import why_guessable, why_short
+
+Secret = Annotated[str, Meta(extra={"secret": True})]
+"""A text of which nothing is ever shown."""
 
 _ENVIRONMENT = {
     "redis_url": "REDIS_URL",
@@ -30,6 +35,7 @@ _ENVIRONMENT = {
     "kafka_purchases_topic": "KAFKA_PURCHASES_TOPIC",
     "clickhouse_enabled": "CLICKHOUSE_ENABLED",
     "clickhouse_url": "CLICKHOUSE_URL",
+    "sentry_dsn": "SENTRY_DSN",
 }
 _BOOTSTRAP_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}")
 
@@ -39,7 +45,15 @@ def _variable(field: str) -> str:
 
 
 class SettingsError(Exception):
-    """An environment variable does not hold what it must; the message is one line that names it, never a secret."""
+    """An environment variable does not hold what it must; the message is one line that names it, never a secret.
+
+    `problems` has such a line for each problem found; the message is the first, and says how many there are besides.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        more = f" ({len(problems) - 1} more: `croupier config` lists them)" if len(problems) > 1 else ""
+        super().__init__(f"{problems[0]}{more}")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
@@ -47,8 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
 
     redis_url: str = ""
     database_url: str = ""
-    jwt_secret_key: str = ""
-    master_keys: str = ""
+    jwt_secret_key: Secret = ""
+    master_keys: Secret = ""
     """Keys that server seeds are derived from, as `id:64 hex characters`, several joined by commas. The highest id
     makes new seeds; the others stay for as long as receipts of seeds that came from them are to be shown."""
 
@@ -73,6 +87,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """Commands of a WebSocket that are begun in a second; further ones wait in the socket. 0 is no limit."""
     ws_sockets_per_player: Annotated[int, Meta(ge=0, le=1_000_000)] = 16
     """WebSockets of all kinds that a player may have on one worker; 0 is no limit."""
+    hsts_seconds: Annotated[int, Meta(ge=0, le=63_072_000)] = 0
+    """How long browsers are to use https only, as `Strict-Transport-Security` tells them; 0 tells them nothing. To be
+    set where all clients come through a proxy that speaks TLS."""
     data_dir: Path = Path(".croupier")
     economy: str = ""
     """Economy file that is put in force where there is none yet; empty: the default economy."""
@@ -92,7 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """Whether crash bets and cash-outs are answered only when Postgres has them."""
     rps_deterministic: Literal["", "win", "draw", "lose"] = ""
     """For tests: how every game of rock, paper, scissors ends for the player."""
-    deterministic_seed: Annotated[str, Meta(max_length=256)] = ""
+    deterministic_seed: Annotated[str, Meta(max_length=256, extra={"secret": True})] = ""
     """For tests of clients: switches the deterministic mode on, in which all seeds follow from this text and requests
     may set the clock. With it there is one worker."""
     in_flight_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
@@ -109,7 +126,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     kafka_sasl_username: str = ""
-    kafka_sasl_password: str = ""
+    kafka_sasl_password: Secret = ""
     kafka_ssl_cafile: str = ""
     """Certificates of the authorities that brokers' certificates must come from; without it those of the system."""
     kafka_purchases_topic: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "buy_package"
@@ -120,6 +137,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """Whether events go to ClickHouse; unset: where there is a server for it."""
     clickhouse_url: str = ""
     """`http://user:password@host:port/database`, or https."""
+    sentry_dsn: Secret = ""
+    """Where unforeseen errors are reported to, as `https://key@host/project`; empty: nowhere."""
 
     def __repr__(self) -> str:
         """Without values: some are secret."""
@@ -137,48 +156,95 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Raises SettingsError for a value that is not allowed."""
-        known = {_variable(field) for field in cls.__struct_fields__}
-        try:
-            settings = msgspec.convert(
-                {name: value for name, value in environment.items() if name in known and value != ""},
-                cls,
-                strict=False,
-                dec_hook=lambda kind, value: kind(value),  # paths
-            )
-        except msgspec.ValidationError as error:
-            what, _, path = str(error).partition(" - at `$.")
-            raise SettingsError(f"{path.rstrip('`')}: {what}") from None
-        if settings.idempotency_ttl_seconds < 2 * settings.command_timeout_seconds:
-            raise SettingsError(
-                f"IDEMPOTENCY_TTL_SECONDS is {settings.idempotency_ttl_seconds}, and must be at least twice "
-                f"CROUPIER_COMMAND_TIMEOUT_SECONDS, which is {settings.command_timeout_seconds:g}: a first attempt "
-                "that comes late must still meet the key"
-            )
-        if settings.deterministic_seed and settings.workers > 1:
-            raise SettingsError(
-                "CROUPIER_DETERMINISTIC_SEED needs CROUPIER_WORKERS=1, because requests set the clock of one worker"
-            )
-        servers = settings.kafka_bootstrap_servers
-        if servers and not all(_BOOTSTRAP_SERVER.fullmatch(server) for server in servers.split(",")):
-            # Without the value: whoever writes a password into it has made a mistake already.
-            raise SettingsError("KAFKA_BOOTSTRAP_SERVERS must be host:port, several joined by commas")
-        if settings.kafka_security_protocol.startswith("SASL_") and not (
-            settings.kafka_sasl_username and settings.kafka_sasl_password
-        ):
-            raise SettingsError(
-                f"KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol} needs KAFKA_SASL_USERNAME and "
-                "KAFKA_SASL_PASSWORD"
-            )
-        if settings.clickhouse_url:
-            try:
-                Address.from_url(settings.clickhouse_url)
-            except ValueError as error:
-                raise SettingsError(f"CLICKHOUSE_URL {error}") from None
-        try:
-            ZoneInfo(settings.day_zone)
-        except (KeyError, ValueError, OSError):
-            raise SettingsError(
-                f"CROUPIER_DAY_ZONE is {settings.day_zone!r}, which is no IANA time zone such as Asia/Seoul"
-            ) from None
+        """Raises SettingsError for values that are not allowed, and for a variable `CROUPIER_*` that means nothing."""
+        settings, problems = cls.read(environment)
+        if problems:
+            raise SettingsError(*problems)
         return settings
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> tuple["Settings", list[str]]:
+        """The same with a line for each problem in place of an error; a value of a wrong type is the default then."""
+        problems = unknown_variables(environment, cls.__struct_encode_fields__)
+        values = {}
+        for field in msgspec.structs.fields(cls):
+            if (text := environment.get(field.encode_name, "")) == "":
+                continue
+            try:
+                values[field.name] = msgspec.convert(text, field.type, strict=False, dec_hook=_path)
+            except msgspec.ValidationError as error:
+                problems.append(f"{field.encode_name}: {error}")
+        settings = cls(**values)
+        return settings, problems + settings.problems()
+
+    def problems(self) -> list[str]:
+        """A line for each value that does not go with the others, or is refused though it has the right type."""
+        found = [
+            self._why_weak(),
+            self._why_forgotten_too_early(),
+            self._why_several_clocks(),
+            self._why_no_brokers(),
+            self._why_no_login(),
+            self._why_no_clickhouse(),
+            self._why_no_zone(),
+        ]
+        return [problem for problem in found if problem]
+
+    def _why_weak(self) -> str:
+        if not self.jwt_secret_key:
+            return ""
+        # In deterministic mode every draw is known in advance: it is for development, and any text will do.
+        why = why_short(self.jwt_secret_key) or (
+            "" if self.deterministic_seed else why_guessable(self.jwt_secret_key)
+        )
+        return why and f"JWT_SECRET_KEY {why}: use 32 random bytes, as `openssl rand -hex 32` prints them"
+
+    def _why_forgotten_too_early(self) -> str:
+        if self.idempotency_ttl_seconds >= 2 * self.command_timeout_seconds:
+            return ""
+        return (
+            f"IDEMPOTENCY_TTL_SECONDS is {self.idempotency_ttl_seconds}, and must be at least twice "
+            f"CROUPIER_COMMAND_TIMEOUT_SECONDS, which is {self.command_timeout_seconds:g}: a first attempt "
+            "that comes late must still meet the key"
+        )
+
+    def _why_several_clocks(self) -> str:
+        if not self.deterministic_seed or self.workers <= 1:
+            return ""
+        return "CROUPIER_DETERMINISTIC_SEED needs CROUPIER_WORKERS=1, because requests set the clock of one worker"
+
+    def _why_no_brokers(self) -> str:
+        servers = self.kafka_bootstrap_servers
+        if not servers or all(_BOOTSTRAP_SERVER.fullmatch(server) for server in servers.split(",")):
+            return ""
+        # Without the value: whoever writes a password into it has made a mistake already.
+        return "KAFKA_BOOTSTRAP_SERVERS must be host:port, several joined by commas"
+
+    def _why_no_login(self) -> str:
+        if not self.kafka_security_protocol.startswith("SASL_"):
+            return ""
+        if self.kafka_sasl_username and self.kafka_sasl_password:
+            return ""
+        protocol = self.kafka_security_protocol
+        return f"KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+
+    def _why_no_clickhouse(self) -> str:
+        if not self.clickhouse_url:
+            return ""
+        try:
+            Address.from_url(self.clickhouse_url)
+        except ValueError as error:
+            return f"CLICKHOUSE_URL {error}"
+        return ""
+
+    def _why_no_zone(self) -> str:
+        try:
+            ZoneInfo(self.day_zone)
+        except (KeyError, ValueError, OSError):
+            return f"CROUPIER_DAY_ZONE is {self.day_zone!r}, which is no IANA time zone such as Asia/Seoul"
+        return ""
+
+
+def _path(kind: type, value: str) -> object:
+    """The one type of settings that msgspec does not know."""
+    return kind(value)

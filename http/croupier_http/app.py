@@ -40,6 +40,7 @@ class App:
         strangers: Strangers,
         op_ids: OpIds,
         failures: FailureLog,
+        finisher: Finisher,
         *,
         log_requests: bool,
     ) -> None:
@@ -51,7 +52,7 @@ class App:
         self.new_id = op_ids.new
         self._failures = failures
         self._limiter = Limiter()
-        self.finisher = Finisher()
+        self.finisher = finisher
         self.in_flight = 0
 
     async def handle(self, request: web.BaseRequest) -> Prebuilt | Switched:

@@ -10,12 +10,10 @@ from msgspec import Meta
 
 from croupier.errors import CroupierError
 from croupier.settings import SettingsError
+from croupier.signing_secret import why_short
 from croupier_schemas.economy import Tier
 
 Role = Literal["user", "admin"]
-
-SECRET_BYTES_MIN: Final = 32
-"""RFC 7518, section 3.2: a key of HS256 is at least as long as the hash."""
 
 UID_MAX: Final = 2**53 - 1
 
@@ -53,11 +51,8 @@ def make_token(secret: str, uid: int, tier: Tier, role: Role, ttl_s: int) -> str
 
 def checked_secret(secret: str) -> str:
     """The secret itself. Raises SettingsError where it is too short to protect anything."""
-    if len(secret.encode()) < SECRET_BYTES_MIN:
-        raise SettingsError(
-            f"JWT_SECRET_KEY has fewer than {SECRET_BYTES_MIN} bytes; "
-            "`croupier up` makes one in its data directory"
-        )
+    if why := why_short(secret):
+        raise SettingsError(f"JWT_SECRET_KEY {why}; `croupier up` makes one in its data directory")
     return secret
 
 

@@ -23,7 +23,9 @@ from croupier_http.metrics import REDIS_ROUND_TRIP, Sampler
 from croupier_http.operations import operation_id
 from croupier_http.pages import Pages
 from croupier_http.reads import ReadsWithoutRedis
+from croupier_http.replies import Finisher
 from croupier_http.routes import Routes
+from croupier_http.security_headers import reply_headers
 from croupier_http.strangers import PROBES, LimitedPage, Strangers
 from croupier_http.ws.endpoints import WebSockets
 
@@ -49,7 +51,8 @@ def build_app(sources: Sources, settings: Settings, *, body_timeout_s: float = B
     reads = ReadsWithoutRedis(sources.engine.transport.breaker, settings.reads_without_redis_per_minute)
     routes = Routes(cors)
     op_ids, failures = OpIds(sources.engine.now_ms), FailureLog()
-    app = App(routes, cors, strangers, op_ids, failures, log_requests=settings.log_level == "debug")
+    finisher = Finisher(reply_headers(settings.hsts_seconds))
+    app = App(routes, cors, strangers, op_ids, failures, finisher, log_requests=settings.log_level == "debug")
     sampler = Sampler(sources.engine.transport, lambda: app.in_flight)
     sources.engine.room.on_round_trip = REDIS_ROUND_TRIP.observe
     runners = {command.name: CommandRunner(command, sources.engine) for command in COMMANDS}

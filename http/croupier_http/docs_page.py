@@ -7,6 +7,7 @@ from html import escape
 from typing import Any, Final
 
 from croupier_http.operations import placeholders
+from croupier_http.security_headers import page_headers
 
 Document = dict[str, Any]
 
@@ -24,10 +25,9 @@ summary { cursor: pointer; }
 """
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
-HEADERS: Final = (
-    f"Content-Security-Policy: default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
-    "Referrer-Policy: no-referrer\r\n"
+HEADERS: Final = page_headers(
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Header lines of the page: a policy that forbids everything but its own style."""
 

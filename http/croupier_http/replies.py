@@ -11,15 +11,9 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
 
-JSON: Final = "application/json"
+from croupier_http.security_headers import EVERY_REPLY
 
-_COMMON = (
-    b"Server: croupier\r\n"
-    b"X-Content-Type-Options: nosniff\r\n"
-)  # fmt: skip
-_STATUS_LINES: Final[Mapping[int, bytes]] = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() + _COMMON for status in HTTPStatus
-}
+JSON: Final = "application/json"
 
 
 class Answer(msgspec.Struct, gc=False):
@@ -55,9 +49,13 @@ class Prebuilt(web.StreamResponse):
 
 
 class Finisher:
-    """Turns answers into responses."""
+    """Turns answers into responses. `common` are the header lines that each one begins with."""
 
-    def __init__(self) -> None:
+    def __init__(self, common: str = EVERY_REPLY) -> None:
+        self._beginnings: Mapping[int, bytes] = {
+            status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\nServer: croupier\r\n{common}".encode()
+            for status in HTTPStatus
+        }
         self._date_s = 0
         self._date = ""
         self.closing = False
@@ -79,7 +77,7 @@ class Finisher:
             f"Content-Type: {answer.content_type}\r\nContent-Length: {len(answer.body)}\r\n"
             f"Cache-Control: {answer.cache_control}\r\n{self._date_line()}{answer.headers}{headers}\r\n"
         )
-        return _STATUS_LINES[answer.status] + lines.encode("ascii")
+        return self._beginnings[answer.status] + lines.encode("ascii")
 
     def _date_line(self) -> str:
         now_s = int(time.time())

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from croupier.settings import Settings, SettingsError
-from croupier_http import logs
+from croupier_http import error_reports, logs
 from croupier_http.checks import CannotServe
 from croupier_http.metrics import MULTIPROCESS_VARIABLE
 from croupier_http.preflight import preflight
@@ -35,6 +35,7 @@ def run(settings: Settings) -> int:
     """
     logs.configure(settings.log_level)
     try:
+        error_reports.start(settings)
         with reserve_port(settings.http_host, settings.http_port) as port, _metrics_directory() as directory:
             asyncio.run(preflight(settings))
             settings = msgspec.structs.replace(settings, http_port=port, workers=_workers(settings))

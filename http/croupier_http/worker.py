@@ -23,7 +23,7 @@ from croupier.query import Sources
 from croupier.room import keep_measuring
 from croupier.settings import Settings, SettingsError
 from croupier.sweeper import keep_sweeping
-from croupier_http import logs
+from croupier_http import error_reports, logs
 from croupier_http.build import build_app
 from croupier_http.checks import CannotServe
 from croupier_http.keeper import keep_connected
@@ -192,6 +192,7 @@ def main() -> int:
     try:
         settings = Settings.from_environment(os.environ)
         logs.configure(settings.log_level)
+        error_reports.start(settings)
         _collect_rarely()
         with socket.socket(fileno=int(os.environ[CONTROL_VARIABLE])) as control:
             uvloop.run(_supervised(settings, control))

@@ -60,7 +60,7 @@ def test_given_options_then_the_token_says_so(up: Up) -> None:
 
 
 def test_given_the_secret_in_the_environment_then_the_token_is_signed_with_it() -> None:
-    secret = "0123456789abcdef0123456789abcdef"
+    secret = "5f1c9e27a84b03d6e2b7f0c4918a6d35"
     printed = croupier("token", "--user", "42", env=environment(JWT_SECRET_KEY=secret)).stdout.strip()
     assert jwt.decode(printed, secret, algorithms=["HS256"])["sub"] == "42"
 

@@ -12,12 +12,12 @@ from tests.cli.support import DEADLINE_S, ask, croupier, environment, free_port,
 from tests.embedded.support import wait_until
 
 COMMANDS = (
-    ["up"], ["serve"], ["sync"], ["export"], ["migrate"], ["token"], ["openapi"],
+    ["up"], ["serve"], ["sync"], ["export"], ["migrate"], ["token"], ["openapi"], ["config"],
     ["economy", "check"], ["economy", "show"], ["economy", "diff"], ["economy", "push"], ["economy", "history"],
     ["economy", "rollback"], ["economy", "simulate"], ["game", "enable"], ["game", "disable"],
     ["maintenance", "on"], ["maintenance", "off"], ["pool", "add"], ["player", "show"],
 )  # fmt: skip
-SECRETS = {"JWT_SECRET_KEY": "0123456789abcdef0123456789abcdef", "CROUPIER_MASTER_KEYS": f"1:{'ab' * 32}"}
+SECRETS = {"JWT_SECRET_KEY": "5f1c9e27a84b03d6e2b7f0c4918a6d35", "CROUPIER_MASTER_KEYS": f"1:{'ab' * 32}"}
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

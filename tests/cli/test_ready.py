@@ -6,7 +6,7 @@ import pytest
 from croupier.settings import Settings
 from croupier_cli.ready import ready, text
 
-SECRET = "0123456789abcdef0123456789abcdef"
+SECRET = "5f1c9e27a84b03d6e2b7f0c4918a6d35"
 
 
 def settings(host: str) -> Settings:

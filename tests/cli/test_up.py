@@ -77,7 +77,7 @@ def _require_postgres_has_all(data: Path) -> None:
 
 
 def test_given_secrets_in_the_environment_then_they_win(directory: Path) -> None:
-    secret = "0123456789abcdef0123456789abcdef"
+    secret = "5f1c9e27a84b03d6e2b7f0c4918a6d35"
     with running_up(directory / "data", JWT_SECRET_KEY=secret, CROUPIER_MASTER_KEYS=f"7:{'ab' * 32}") as up:
         token = croupier("token", "--user", "5", env=environment(JWT_SECRET_KEY=secret)).stdout.strip()
         assert ask(up.ready["url"] + "/api/games/gacha/pull", token, {"count": 1})["balance"] == 95_000

@@ -71,6 +71,8 @@ def test_given_a_bad_economy_file_when_up_then_refused(
         ("CROUPIER_HTTP_HOST", "192.0.2.1", "192.0.2.1"),
         ("CROUPIER_MASTER_KEYS", "x", "CROUPIER_MASTER_KEYS"),
         ("JWT_SECRET_KEY", "short", "JWT_SECRET_KEY"),
+        ("JWT_SECRET_KEY", "0123456789abcdef" * 2, "repeated"),
+        ("CROUPIER_WORKER", "4", "CROUPIER_WORKERS"),
         ("REDIS_URL", "http://x", "REDIS_URL"),
         ("DATABASE_URL", "http://x", "DATABASE_URL"),
         ("CROUPIER_VALKEY_BINARY", "/nowhere", "CROUPIER_VALKEY_BINARY"),
@@ -166,7 +168,8 @@ def test_given_a_used_redis_and_a_new_data_directory_when_up_then_refused_before
 def test_given_a_data_directory_that_lost_its_postgres_when_up_then_refused_and_no_new_one_made(
     directory: Path,
 ) -> None:
-    (directory / "secrets.env").write_text(f"JWT_SECRET_KEY={'j' * 32}\nCROUPIER_MASTER_KEYS=1:{'ab' * 32}\n")
+    kept = {"JWT_SECRET_KEY": "5f1c9e27a84b03d6e2b7f0c4918a6d35", "CROUPIER_MASTER_KEYS": f"1:{'ab' * 32}"}
+    (directory / "secrets.env").write_text("".join(f"{name}={value}\n" for name, value in kept.items()))
     with Valkey.start(directory / "valkey") as valkey:
         _give_to_installation(valkey.url, "lost-one")
     refused = croupier("up", env=variables(directory))
@@ -179,6 +182,6 @@ def test_given_a_data_directory_that_lost_its_postgres_when_up_then_refused_and_
 def test_given_a_data_directory_that_lost_its_secrets_when_up_then_refused(directory: Path) -> None:
     (directory / "valkey").mkdir()
     croupier("up", env=variables(directory)).require_refusal("secrets.env is missing", "restore it")
-    (directory / "secrets.env").write_text("JWT_SECRET_KEY=0123456789abcdef0123456789abcdef\n")
+    (directory / "secrets.env").write_text("JWT_SECRET_KEY=5f1c9e27a84b03d6e2b7f0c4918a6d35\n")
     croupier("up", env=variables(directory)).require_refusal("secrets.env has no CROUPIER_MASTER_KEYS")
     assert not (directory / "postgres").exists()

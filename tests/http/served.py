@@ -13,13 +13,6 @@ import aiohttp
 from croupier.settings import Settings
 from tests.http.support import DEADLINE_S, Client, until
 
-_PROGRAM = """
-import os, sys
-from croupier.settings import Settings
-from croupier_http.server import run
-sys.exit(run(Settings.from_environment(os.environ)))
-"""
-
 
 class Server:
     """A running server: its process, and what it has logged so far."""
@@ -77,7 +70,7 @@ async def starting(settings: Settings, **environment: str) -> AsyncIterator[Serv
     server = Server(
         await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-c", _PROGRAM),
+            *("-m", "croupier_cli.main", "serve"),
             env=os.environ | variables | environment,
             stderr=asyncio.subprocess.PIPE,
         )

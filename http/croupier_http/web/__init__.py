@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from croupier.errors import CroupierError
 from croupier_http.endpoints import Endpoint, Places
 from croupier_http.replies import Answer
+from croupier_http.security_headers import page_headers
 
 FILES_PATH: Final = "/web/{version}/{part}/{name}"
 POLICY: Final = (
@@ -23,12 +24,7 @@ POLICY: Final = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
-_HEADERS: Final = (
-    f"Content-Security-Policy: {POLICY}\r\n"
-    "Referrer-Policy: no-referrer\r\n"
-    "Cross-Origin-Opener-Policy: same-origin\r\n"
-    "Cross-Origin-Resource-Policy: same-origin\r\n"
-)
+_HEADERS: Final = page_headers(POLICY)
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
