@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import pytest
-import redis
 
 from croupier.transport import Subscription
 from croupier_http.protocol import HttpServer
 from croupier_http.ws.connection import Connection
 from croupier_http.ws.live import Live
 from tests.http.support import Client, running, settings_for, token, until
+from tests.redis_server import administrator
 from tests.ws.raw import PING, PONG, frame, raw_socket
 from tests.ws.support import connected
 from tests.ws.test_bounds import metric, until_steady
@@ -82,7 +82,7 @@ async def test_given_a_subscription_whose_connection_just_broke_when_channels_ch
         )  # after the transport's end, before the reader hears of it
         await changed
 
-        with redis.Redis.from_url(redis_url) as inspector:
+        with administrator(redis_url) as inspector:
 
             async def is_right() -> bool:
                 return bool(inspector.pubsub_numsub("one", "two") == [(b"one", 0), (b"two", 1)])
