@@ -2,8 +2,9 @@
 # Needed for it: Python 3.11 or newer (PYTHON names it), pip and make.
 
 PYTHON ?= python3
-# Processes that run tests at the same time.
+# Processes that work at the same time; tests run in half as many again, as they often wait for servers.
 JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+TEST_JOBS ?= $(shell expr $(JOBS) + $(JOBS) / 2)
 # How long `make chaos` injects faults; SEED repeats the schedule of an earlier run, which prints it.
 SECONDS ?= 120
 SEED ?=
@@ -38,7 +39,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAI
 
 help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
-	@echo 'make test    run all tests, on real servers, in $(JOBS) processes; those of the pages need Chromium, which it installs as root, those of the alert rules promtool, which it fetches'
+	@echo 'make test    run all tests, on real servers, in $(TEST_JOBS) processes; those of the pages need Chromium, which it installs as root, those of the alert rules promtool, which it fetches'
 	@echo 'make check   check format, lint, types, imports, documents, the sources of the pages and the lock of the dependencies'
 	@echo 'make audit   ask for known vulnerabilities of what is in the lock, and fail where that cannot be asked'
 	@echo 'make bench   run the benchmarks, at REDIS_URL if it is set; figures go to .benchmarks/ and docs/performance.md'
@@ -62,7 +63,7 @@ run: install
 test: install
 	@sh tests/browser/install_chromium.sh
 	@sh tests/ops/install_promtool.sh
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal $(PYTEST_FLAGS)
 
 check: install
 	$(BIN)/ruff format --check .

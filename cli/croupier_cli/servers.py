@@ -15,6 +15,7 @@ from croupier_sync.installation import check_installation
 from croupier_sync.postgres import connect, disconnect
 
 _HAS_TABLES = "SELECT to_regclass('installation') IS NOT NULL"
+_IS_INSTALLATION = "SELECT EXISTS (SELECT FROM installation)"
 
 
 def require(settings: Settings, *variables: str) -> None:
@@ -81,10 +82,10 @@ async def clickhouse(url: str) -> AsyncIterator[ClickHouse]:
 async def require_same_installation(transport: Transport, connection: asyncpg.Connection | None) -> None:
     """Raise InstallationMismatch where this Redis does not belong to this Postgres. Changes nothing.
 
-    A Postgres without tables, or one still to be made (None), will be a new installation: no Redis belongs to that
-    which has been used already.
+    A Postgres still to be made (None), without tables, or where `croupier migrate` was killed before its last step,
+    will be a new installation: no Redis belongs to that which has been used already.
     """
-    if connection is not None and await connection.fetchval(_HAS_TABLES):
+    if connection is not None and await _is_installation(connection):
         await check_installation(transport, connection)
         return
     for partition in range(PARTITIONS):
@@ -94,6 +95,10 @@ async def require_same_installation(transport: Transport, connection: asyncpg.Co
                 f"Redis holds the data of {_owner(head.installation)}, and this Postgres is empty: "
                 "REDIS_URL and DATABASE_URL do not belong together"
             )
+
+
+async def _is_installation(connection: asyncpg.Connection) -> bool:
+    return bool(await connection.fetchval(_HAS_TABLES) and await connection.fetchval(_IS_INSTALLATION))
 
 
 def _owner(installation: str) -> str:

@@ -36,6 +36,7 @@ _ENVIRONMENT = {
     "clickhouse_enabled": "CLICKHOUSE_ENABLED",
     "clickhouse_url": "CLICKHOUSE_URL",
     "sentry_dsn": "SENTRY_DSN",
+    "sentry_traces_sample_rate": "SENTRY_TRACES_SAMPLE_RATE",
 }
 _BOOTSTRAP_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}")
 
@@ -139,6 +140,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """`http://user:password@host:port/database`, or https."""
     sentry_dsn: Secret = ""
     """Where unforeseen errors are reported to, as `https://key@host/project`; empty: nowhere."""
+    sentry_traces_sample_rate: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """The share of requests whose operation, status and duration are reported there too."""
 
     def __repr__(self) -> str:
         """Without values: some are secret."""

@@ -1,5 +1,6 @@
 """The application: finds the endpoint of a request, turns what it raises into an error reply, counts and logs."""
 
+from collections.abc import Callable
 from re import compile as regex
 from time import perf_counter
 from typing import Final
@@ -29,6 +30,9 @@ _is_request_id = regex("[!-~]{1,128}").fullmatch
 # After these the rest of the body may still be on its way.
 _CLOSING_CODES: Final = frozenset({"PAYLOAD_TOO_LARGE", "REQUEST_TIMEOUT"})
 
+Observe = Callable[[str, int, float], None]
+"""Is told of each answer: the operation, the status, and the seconds it took."""
+
 
 class App:
     """Answers requests. `in_flight` counts those that are being answered."""
@@ -42,13 +46,13 @@ class App:
         failures: FailureLog,
         finisher: Finisher,
         *,
-        log_requests: bool,
+        on_answered: Observe | None = None,
     ) -> None:
         self._routes = routes
         self.commands = routes.commands
         self._cors = cors
         self._strangers = strangers
-        self._log_requests = log_requests
+        self._on_answered = on_answered
         self.new_id = op_ids.new
         self._failures = failures
         self._limiter = Limiter()
@@ -91,8 +95,8 @@ class App:
             headers += self._cors.headers(asked.get(hdrs.ORIGIN))
         seconds = perf_counter() - started_s
         route.metrics.answered(answer.status, seconds)
-        if self._log_requests:
-            log.debug("request", operation=route.operation, status=answer.status, ms=round(seconds * 1000, 3))
+        if self._on_answered is not None:
+            self._on_answered(route.operation, answer.status, seconds)
         return headers
 
     def failed(self, error: Exception, route: Route, request_id: str, op_id: bytes) -> Answer:

@@ -10,7 +10,7 @@ from croupier.settings import Settings
 from croupier_http import web
 from croupier_http.actions import ActionEndpoint
 from croupier_http.addresses import Addresses
-from croupier_http.app import App
+from croupier_http.app import App, Observe
 from croupier_http.auth import Authenticator
 from croupier_http.batches import BatchEndpoint
 from croupier_http.bodies import BODY_TIMEOUT_S
@@ -18,7 +18,9 @@ from croupier_http.commands import CommandRunner
 from croupier_http.console.operations import OPERATIONS
 from croupier_http.cors import Cors
 from croupier_http.endpoints import CommandEndpoint, QueryEndpoint
+from croupier_http.error_reports import traces
 from croupier_http.failures import FailureLog
+from croupier_http.logs import request_log
 from croupier_http.metrics import REDIS_ROUND_TRIP, Sampler
 from croupier_http.operations import operation_id
 from croupier_http.pages import Pages
@@ -39,6 +41,19 @@ class Parts(NamedTuple):
     odds_watch: OddsWatch
 
 
+def _observer(settings: Settings) -> Observe | None:
+    """What is told of each answer, besides the metrics; mostly nothing."""
+    observers = [observe for observe in (request_log(settings.log_level), traces(settings)) if observe]
+    if not observers:
+        return None
+
+    def tell(operation: str, status: int, seconds: float) -> None:
+        for observe in observers:
+            observe(operation, status, seconds)
+
+    return tell
+
+
 def build_app(sources: Sources, settings: Settings, *, body_timeout_s: float = BODY_TIMEOUT_S) -> Parts:
     """Everything that one worker serves. Raises SettingsError."""
     authenticator = Authenticator(settings.jwt_secret_key)
@@ -52,7 +67,7 @@ def build_app(sources: Sources, settings: Settings, *, body_timeout_s: float = B
     routes = Routes(cors)
     op_ids, failures = OpIds(sources.engine.now_ms), FailureLog()
     finisher = Finisher(reply_headers(settings.hsts_seconds))
-    app = App(routes, cors, strangers, op_ids, failures, finisher, log_requests=settings.log_level == "debug")
+    app = App(routes, cors, strangers, op_ids, failures, finisher, on_answered=_observer(settings))
     sampler = Sampler(sources.engine.transport, lambda: app.in_flight)
     sources.engine.room.on_round_trip = REDIS_ROUND_TRIP.observe
     runners = {command.name: CommandRunner(command, sources.engine) for command in COMMANDS}

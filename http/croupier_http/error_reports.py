@@ -1,4 +1,5 @@
-"""Reports of unforeseen errors to Sentry, where SENTRY_DSN is set. Elsewhere nothing of this is imported or installed.
+"""Reports to Sentry, where SENTRY_DSN is set: unforeseen errors, and how long requests took if a share of them is asked
+for. Elsewhere nothing of this is imported or installed.
 
 What is reported is what the log has at level `error`, and what ends a process. An event has the type of an exception
 and the lines of code it came through, but no message of an exception, no local variable, no request: any of these may
@@ -8,8 +9,11 @@ repeat what a client has sent, or a password. The ids in the event lead to the l
 import importlib
 import importlib.util
 import logging
-from collections.abc import Mapping
+import secrets
+import time
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from random import random
 from types import TracebackType
 from typing import Any, Final
 
@@ -31,6 +35,10 @@ _KEPT: Final = (
     "logger",
     "message",
     "tags",
+    "type",
+    "transaction",
+    "transaction_info",
+    "start_timestamp",
 )
 _KEPT_OF_FRAME: Final = ("filename", "function", "module", "lineno", "in_app")
 _FLUSH_TIMEOUT_S: Final = 2.0
@@ -69,6 +77,7 @@ def start(settings: Settings) -> None:
         dsn=settings.sentry_dsn,
         release=f"croupier@{version('croupier')}",
         before_send=scrubbed,
+        before_send_transaction=scrubbed,
         default_integrations=False,  # they would look at requests, modules and the command line
         auto_enabling_integrations=False,
         integrations=[
@@ -85,6 +94,41 @@ def start(settings: Settings) -> None:
         auto_session_tracking=False,
     )
     logging.getLogger().addHandler(_Reports())
+
+
+def traces(settings: Settings) -> Callable[[str, int, float], None] | None:
+    """Reports an answer (operation, status, seconds) as a transaction of Sentry, of as large a share of them as
+    SENTRY_TRACES_SAMPLE_RATE says; None where that is none. To be called after `start`."""
+    rate = settings.sentry_traces_sample_rate
+    if not settings.sentry_dsn or not rate:
+        return None
+    sentry = importlib.import_module(_PACKAGE)
+
+    def report(operation: str, status: int, seconds: float) -> None:
+        if random() < rate:  # noqa: S311 - it chooses what is measured
+            sentry.capture_event(_transaction(operation, status, seconds))
+
+    return report
+
+
+def _transaction(operation: str, status: int, seconds: float) -> dict[str, Any]:
+    """See develop.sentry.dev, "Transaction Payloads"."""
+    end_s = time.time()
+    trace = {
+        "trace_id": secrets.token_hex(16),
+        "span_id": secrets.token_hex(8),
+        "op": "http.server",
+        "status": "ok" if status < 400 else "internal_error" if status >= 500 else "failed_precondition",
+    }
+    return {
+        "type": "transaction",
+        "transaction": operation,
+        "transaction_info": {"source": "route"},
+        "start_timestamp": end_s - seconds,
+        "timestamp": end_s,
+        "contexts": {"trace": trace},
+        "tags": {"operation": operation, "status": str(status)},
+    }
 
 
 class _Reports(logging.Handler):
@@ -132,6 +176,8 @@ def scrubbed(event: Mapping[str, Any], _hint: object = None) -> dict[str, Any]:
     exceptions = event.get("exception", {}).get("values", [])
     if exceptions:
         kept["exception"] = {"values": [_exception(each) for each in exceptions]}
+    if event.get("type") == "transaction":
+        kept["contexts"] = {"trace": event["contexts"]["trace"]}
     return kept
 
 

@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import IO, Final
 
@@ -65,6 +66,16 @@ def configure(level: str, stream: IO[str] | None = None) -> None:
     root.setLevel(level.upper())
     for name in ("aiohttp.server", "aiohttp.web", "aiohttp.internal"):
         logging.getLogger(name).addFilter(LineLimit())
+
+
+def request_log(level: str) -> Callable[[str, int, float], None] | None:
+    """Writes a line for each answer (operation, status, seconds), which is for level `debug` only; else None."""
+    if level != "debug":
+        return None
+    log = structlog.get_logger(__name__)
+    return lambda operation, status, seconds: log.debug(
+        "request", operation=operation, status=status, ms=round(seconds * 1000, 3)
+    )
 
 
 def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -1,19 +1,14 @@
 """Crash, slot, rock, paper, scissors, and sessions on the play page."""
 
 import re
-from contextlib import suppress
 
 import pytest
-from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 from playwright.async_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.visit import Visit
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-# One round in fifty is lost at once, so a test that wants to win has some tries.
-TRIES = 6
 
 
 async def bet(player: Visit, *, auto: str = "") -> None:
@@ -29,16 +24,12 @@ async def ended(player: Visit) -> str:
 
 async def test_given_a_bet_when_cashed_out_then_it_is_paid_and_can_be_verified(visit: Open) -> None:
     player = await visit()
+    await player.begin_with_a_round_that_lasts()
     await player.require_live()
     await player.go("crash")
-    for _ in range(TRIES):
-        await bet(player)
-        with suppress(PlaywrightTimeoutError):  # a round that was lost at once may never be seen to run
-            await player.find("#crash-out:focus").click(timeout=3_000)
-        if (said := await ended(player)).startswith("Cashed out at 1.0"):
-            break
-    else:
-        pytest.fail(said)
+    await bet(player)
+    await player.find("#crash-out:focus").click()
+    assert (await ended(player)).startswith("Cashed out at 1.")
     await player.button("Verify this round").click()
     verifier = await player.verified()
     await expect(verifier.get_by_role("row", name="Outcome cashed cashed agrees")).to_be_visible()
@@ -48,15 +39,12 @@ async def test_given_an_auto_cash_out_when_reached_then_the_server_pays_and_the_
     visit: Open,
 ) -> None:
     player = await visit()
+    await player.begin_with_a_round_that_lasts()
     await player.require_live()
     await player.go("crash")
-    for _ in range(TRIES):
-        await bet(player, auto="1.05")
-        await player.picture("crash-running")
-        if (said := await ended(player)).startswith("1.05× reached. Paid 105 (+5)"):
-            break
-    else:
-        pytest.fail(said)
+    await bet(player, auto="1.05")
+    await player.picture("crash-running")
+    assert (await ended(player)).startswith("1.05× reached. Paid 105 (+5)")
     await expect(player.find("#crash-outcome")).to_contain_text("It would have crashed at")
     tokens = player.ask("/api/wallet")["tokens"]
     await expect(player.find("#tokens")).to_have_text(f"{tokens:,}")
@@ -68,16 +56,12 @@ async def test_given_a_round_when_the_page_is_loaded_again_then_it_goes_on_and_t
     visit: Open,
 ) -> None:
     player = await visit()
+    await player.begin_with_a_round_that_lasts()
     player.expect_refusals(409)
     await player.go("crash")
-    for _ in range(TRIES):
-        await bet(player)
-        await expect(player.find("#crash-stage")).to_have_attribute(
-            "data-state", re.compile("running|crashed")
-        )
-        await player.page.reload()
-        if player.ask("/api/games/crash/debug/current")["available"]:
-            break
+    await bet(player)
+    await expect(player.find("#crash-stage")).to_have_attribute("data-state", "running")
+    await player.page.reload()
     await expect(player.button("Cash out")).to_be_visible()
     await player.find("#latest").get_by_role("button", name="Verify").first.click()
     await player.button("Reveal the seed and verify").click()

@@ -1,5 +1,7 @@
 """A player at the play page: what a browser shows and complains of."""
 
+import asyncio
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -7,8 +9,13 @@ from typing import Any
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import ConsoleMessage, Locator, Page, Request, Response, expect
 
+from croupier.fairness.seeds import MasterKeys
+from croupier_cli.data_directory import read_secrets
 from croupier_http.auth import make_token
 from tests.cli.support import Up, ask
+from tests.embedded.support import query
+from tests.model.crash import crash_m100
+from tests.model.fairness import rolls
 
 ARTEFACTS = Path(__file__).parents[2] / ".artefacts"
 DEADLINE_MS = 15_000
@@ -62,6 +69,23 @@ class Visit:
     def ask(self, path: str, body: object = None) -> dict[str, Any]:
         """A request of the same player by another way."""
         return ask(self._up.ready["url"] + path, self.token, body)
+
+    async def begin_with_a_round_that_lasts(self) -> None:
+        """Choose a client seed with which the next crash round goes on until 10×, which takes over two minutes.
+
+        No player could: it takes the server seed, which the test derives from the installation's master key.
+        """
+        keys = MasterKeys.parse(read_secrets(Path(self._up.ready["data_dir"]))["CROUPIER_MASTER_KEYS"])
+        installation = await asyncio.to_thread(
+            query, self._up.ready["database_url"], "SELECT id FROM installation"
+        )
+        seed = keys.seed(installation, self.user, generation=2).reveal()
+        client_seed = next(
+            text
+            for text in map("lasting-{}".format, itertools.count())
+            if crash_m100(rolls(seed, text, nonce=1, count=1)[0], cap=1_000) == 1_000
+        )
+        self.ask("/api/fairness/rotate", {"client_seed": client_seed})
 
     async def verified(self) -> Locator:
         """Reveal the seed in the verifier that is open, which must then find the outcome right."""

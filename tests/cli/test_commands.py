@@ -9,7 +9,7 @@ import pytest
 from croupier.economy import load_economy, version
 from croupier_cli.main import main
 from tests.cli.support import DEADLINE_S, ask, croupier, environment, free_port, is_free, started
-from tests.embedded.support import wait_until
+from tests.embedded.support import query, wait_until
 
 COMMANDS = (
     ["up"], ["serve"], ["sync"], ["export"], ["migrate"], ["token"], ["openapi"], ["config"],
@@ -149,9 +149,9 @@ def test_given_a_file_that_is_no_economy_file_when_checked_then_refused(
 
 
 def test_given_an_empty_database_when_migrated_twice_then_the_second_time_there_is_nothing_to_do(
-    database_url: str,
+    empty_database_url: str,
 ) -> None:
-    env = environment(DATABASE_URL=database_url)
+    env = environment(DATABASE_URL=empty_database_url)
     first = croupier("migrate", "--json", env=env)
     assert first.exit_code == 0, first
     assert json.loads(first.stdout)["applied"][0] == "0001_events.sql"
@@ -159,10 +159,19 @@ def test_given_an_empty_database_when_migrated_twice_then_the_second_time_there_
     assert (second.exit_code, second.stdout, second.stderr) == (0, "nothing to do\n", "")
 
 
-def test_given_a_database_that_was_never_migrated_when_sync_then_refused(
+def test_given_a_migrate_that_was_killed_before_its_last_step_when_migrated_then_there_is_an_installation(
     redis_url: str, database_url: str
 ) -> None:
+    assert query(database_url, "SELECT count(*) FROM installation") == 0
     env = environment(REDIS_URL=redis_url, DATABASE_URL=database_url)
+    assert croupier("migrate", env=env).exit_code == 0
+    assert query(database_url, "SELECT count(*) FROM installation") == 1
+
+
+def test_given_a_database_that_was_never_migrated_when_sync_then_refused(
+    redis_url: str, empty_database_url: str
+) -> None:
+    env = environment(REDIS_URL=redis_url, DATABASE_URL=empty_database_url)
     croupier("sync", env=env).require_refusal("run `croupier migrate`")
 
 

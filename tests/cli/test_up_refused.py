@@ -147,12 +147,14 @@ def test_given_a_postgres_of_another_installation_when_up_then_refused_and_neith
 
 
 def test_given_an_empty_postgres_and_a_used_redis_when_up_then_refused_and_no_table_made(
-    data: Path, redis_url: str, database_url: str
+    data: Path, redis_url: str, empty_database_url: str
 ) -> None:
     _give_to_installation(redis_url, "another-one")
-    with _untouched(redis_url, database_url):
+    with _untouched(redis_url, empty_database_url):
         for command in ("up", "migrate"):
-            refused = croupier(command, env=variables(data, REDIS_URL=redis_url, DATABASE_URL=database_url))
+            refused = croupier(
+                command, env=variables(data, REDIS_URL=redis_url, DATABASE_URL=empty_database_url)
+            )
             refused.require_refusal("another-one", "this Postgres is empty")
 
 

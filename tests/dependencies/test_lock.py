@@ -86,10 +86,10 @@ def test_given_the_lock_then_it_consists_of_exact_releases_with_hashes() -> None
     [
         "aiohttp==3.14.5\n",
         "aiohttp>=3 \\\n    --hash=sha256:" + "0" * 64 + "\n",
-        "aiohttp @ https://example.org/aiohttp.whl \\\n    --hash=sha256:" + "0" * 64 + "\n",
+        "aiohttp @ file:aiohttp.whl \\\n    --hash=sha256:" + "0" * 64 + "\n",
         "aiohttp==3.14.5 \\\n    --hash=md5:" + "0" * 32 + "\n",
-        "--index-url https://example.org\n",
-        "-e git+https://example.org/x\n",
+        "--index-url file:packages\n",
+        "-e ./x\n",
     ],
 )
 def test_given_anything_else_then_it_is_no_entry(line: str) -> None:

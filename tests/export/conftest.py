@@ -82,6 +82,27 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clic
 
 
 @pytest.fixture
+async def olap(
+    clickhouse_server: ClickHouse, database_url: str, connection: asyncpg.Connection, log: list[Event]
+) -> AsyncIterator[Olap]:
+    """A log in Postgres, and a ClickHouse database that has nothing of it yet."""
+    async with olap_of(clickhouse_server, database_url, connection) as olap:
+        await fill(olap, log)
+        yield olap
+
+
+@pytest.fixture
+async def own(
+    tmp_path: Path, database_url: str, connection: asyncpg.Connection, log: list[Event]
+) -> AsyncIterator[Olap]:
+    """The same with a ClickHouse of the test's own, which it may kill."""
+    with ClickHouse.start(tmp_path / "clickhouse") as server:
+        async with olap_of(server, database_url, connection) as olap:
+            await fill(olap, log)
+            yield olap
+
+
+@pytest.fixture
 async def read_in_kafka(
     clickhouse_server: ClickHouse,
     database_url: str,

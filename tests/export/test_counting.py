@@ -2,29 +2,16 @@
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
 from croupier.clickhouse import Away, ClickHouse
-from croupier_cli.embedded.clickhouse import ClickHouse as Server
-from croupier_schemas.events import Event
 from croupier_sync.export import counting
-from tests.export.olap import Olap, fill, olap_of
+from tests.export.olap import Olap
 from tests.export.support import repeated
 from tests.sync.support import until
 
 EARLY = datetime.date(2001, 1, 1)
-
-
-@pytest.fixture
-async def olap(
-    clickhouse_server: Server, database_url: str, connection: asyncpg.Connection, log: list[Event]
-) -> AsyncIterator[Olap]:
-    async with olap_of(clickhouse_server, database_url, connection) as olap:
-        await fill(olap, log)
-        yield olap
 
 
 async def mark(olap: Olap) -> None:

@@ -2,29 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
-import asyncpg
-import pytest
 from aiokafka import AIOKafkaProducer
 
 from croupier_cli.embedded import Kafka
-from croupier_cli.embedded.clickhouse import ClickHouse as Server
-from croupier_schemas.events import Event
 from croupier_schemas.messages import TOPIC_REWARDS
 from tests.cli.support import Outcome, croupier, environment
-from tests.export.olap import Olap, fill, olap_of, until_read_in_kafka
+from tests.export.olap import Olap, until_read_in_kafka
 from tests.export.support import repeated
 from tests.sync.support import until
-
-
-@pytest.fixture
-async def olap(
-    clickhouse_server: Server, database_url: str, connection: asyncpg.Connection, log: list[Event]
-) -> AsyncIterator[Olap]:
-    async with olap_of(clickhouse_server, database_url, connection) as olap:
-        await fill(olap, log)
-        yield olap
 
 
 async def deadletters(olap: Olap, *words: str) -> Outcome:

@@ -1,6 +1,5 @@
 """How far ClickHouse is behind: what it may lack counts, also where the cursor stands beyond it already."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -11,23 +10,17 @@ from croupier.sinks import SinkProgress, sink_progress
 from croupier_cli.analytics import carried_on
 from croupier_cli.embedded import Kafka
 from croupier_cli.embedded.clickhouse import ClickHouse as Server
-from croupier_schemas.events import Event
 from croupier_sync.export import kafka as kafka_clients
 from croupier_sync.export import reading
-from tests.export.olap import Olap, fill, olap_of, until_read_in_kafka
+from tests.export.olap import Olap, until_read_in_kafka
 from tests.export.support import repeated
 from tests.sync.support import until
 
 
 @pytest.fixture
-async def olap(
-    tmp_path: Path, database_url: str, connection: asyncpg.Connection, log: list[Event]
-) -> AsyncIterator[Olap]:
-    """A log, and a ClickHouse of the test's own, which it may kill."""
-    with Server.start(tmp_path / "clickhouse") as server:
-        async with olap_of(server, database_url, connection) as olap:
-            await fill(olap, log)
-            yield olap
+def olap(own: Olap) -> Olap:
+    """A ClickHouse that the test may kill."""
+    return own
 
 
 async def progress(olap: Olap) -> SinkProgress:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +17,9 @@ from croupier_schemas.events import Event
 from croupier_schemas.messages import TOPIC_ACTIONS, TOPIC_DEAD_LETTERS
 from croupier_sync.export import messages, rounds, writer
 from croupier_sync.export.dead_letters import ExportReplayed, export_letters, replay_export
-from tests.export.olap import Olap, fill, olap_of, until_read_in_kafka
+from tests.export.olap import Olap, olap_of, until_read_in_kafka
 from tests.export.support import TOPIC_PARTITIONS, repeated
 from tests.sync.support import until
-
-
-@pytest.fixture
-async def olap(
-    clickhouse_server: Server, database_url: str, connection: asyncpg.Connection, log: list[Event]
-) -> AsyncIterator[Olap]:
-    async with olap_of(clickhouse_server, database_url, connection) as olap:
-        await fill(olap, log)
-        yield olap
-
-
-@pytest.fixture
-async def own(
-    tmp_path: Path, database_url: str, connection: asyncpg.Connection, log: list[Event]
-) -> AsyncIterator[Olap]:
-    """The same with a ClickHouse of the test's own, which it may kill."""
-    with Server.start(tmp_path / "clickhouse") as server:
-        async with olap_of(server, database_url, connection) as olap:
-            await fill(olap, log)
-            yield olap
 
 
 async def failures(olap: Olap) -> list[tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -11,11 +11,9 @@ import pytest
 
 from croupier.clickhouse import ClickHouse
 from croupier_cli.embedded import Kafka
-from croupier_cli.embedded.clickhouse import ClickHouse as Server
-from croupier_schemas.events import Event
 from croupier_sync.export import carrying, counting, reading
 from croupier_sync.export.clickhouse import ClickHouseSink
-from tests.export.olap import Olap, fill, olap_of, publish, until_read_in_kafka
+from tests.export.olap import Olap, publish, until_read_in_kafka
 from tests.export.support import repeated
 from tests.sync.support import until
 
@@ -68,15 +66,6 @@ class Steps:
             return result
 
         return step
-
-
-@pytest.fixture
-async def olap(
-    clickhouse_server: Server, database_url: str, connection: asyncpg.Connection, log: list[Event]
-) -> AsyncIterator[Olap]:
-    async with olap_of(clickhouse_server, database_url, connection) as olap:
-        await fill(olap, log)
-        yield olap
 
 
 @pytest.mark.timeout(600)

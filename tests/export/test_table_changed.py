@@ -1,24 +1,8 @@
 """A ClickHouse whose table is another one than expected: that can be put right, and is no reason for dead letters."""
 
-from collections.abc import AsyncIterator
-
-import asyncpg
-import pytest
-
-from croupier_cli.embedded.clickhouse import ClickHouse as Server
-from croupier_schemas.events import Event
-from tests.export.olap import Olap, fill, olap_of
+from tests.export.olap import Olap
 from tests.export.support import repeated
 from tests.sync.support import until
-
-
-@pytest.fixture
-async def olap(
-    clickhouse_server: Server, database_url: str, connection: asyncpg.Connection, log: list[Event]
-) -> AsyncIterator[Olap]:
-    async with olap_of(clickhouse_server, database_url, connection) as olap:
-        await fill(olap, log)
-        yield olap
 
 
 async def test_given_a_column_that_is_gone_when_events_come_then_they_wait_until_it_is_back(

@@ -21,8 +21,15 @@ class Ingest:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The events in them."""
-        items = [line for envelope in list(self.envelopes) for line in envelope.splitlines()]
-        return [item for item in map(json.loads, items) if "level" in item]
+        return [item for item in self._items() if "level" in item]
+
+    @property
+    def transactions(self) -> list[dict[str, Any]]:
+        """The transactions in them."""
+        return [item for item in self._items() if "start_timestamp" in item]
+
+    def _items(self) -> Iterator[dict[str, Any]]:
+        return (json.loads(line) for envelope in list(self.envelopes) for line in envelope.splitlines())
 
 
 @contextmanager

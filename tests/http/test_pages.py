@@ -57,13 +57,13 @@ async def test_given_a_closed_partition_when_asked_then_not_ready_names_it_thoug
 
 
 async def test_given_a_postgres_when_its_tables_are_missing_then_degraded_until_they_are_there(
-    redis_url: str, database_url: str
+    redis_url: str, empty_database_url: str
 ) -> None:
     transport = Transport(redis_url)
     await transport.open()
     await open_without_postgres(transport, Scripts(), load_economy())
     await transport.close()
-    async with running(settings_for(redis_url, database_url=database_url), ready=False) as client:
+    async with running(settings_for(redis_url, database_url=empty_database_url), ready=False) as client:
 
         async def only_postgres_fails() -> bool:
             reply = await client.get("/ready")
@@ -74,7 +74,7 @@ async def test_given_a_postgres_when_its_tables_are_missing_then_degraded_until_
         assert "croupier migrate" in (await client.get("/ready")).json["checks"]["postgres"]
         assert (await client.get("/health")).json["postgres"] is True
 
-        connection = await asyncpg.connect(database_url)
+        connection = await asyncpg.connect(empty_database_url)
         await migrate(connection)
         await connection.close()
 

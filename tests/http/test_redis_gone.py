@@ -50,8 +50,11 @@ async def require_recovered(house: House, players: Players, pid: int) -> None:
 
 
 async def until_calls_wait(house: House) -> None:
+    """Wait until calls wait for Redis, or, where the machine was slow, have waited too long already."""
+
     async def waiting() -> bool:
-        return (await house.metrics())["redis_in_flight"] >= PLAYERS / 2
+        metrics = await house.metrics()
+        return metrics["redis_in_flight"] >= PLAYERS / 2 or metrics["redis_circuit_breaker_state"] > 0
 
     await until(waiting, "calls that wait for Redis")
 

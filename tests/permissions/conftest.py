@@ -20,7 +20,7 @@ def make_user(redis_url: str) -> Iterator[MakeUser]:
         def made(*rules: str) -> str:
             name = f"user-{len(names)}"
             names.append(name)
-            client.execute_command("ACL SETUSER", name, "on", f">{_PASSWORD}", *rules)  # type: ignore[no-untyped-call]
+            client.execute_command("ACL SETUSER", name, "on", f">{_PASSWORD}", *rules)
             return url_with(f"{name}:{_PASSWORD}", redis_url)
 
         yield made

@@ -26,7 +26,7 @@ HANDSHAKE = {"client|setname", "info"}
 def known(redis_url: str) -> set[str]:
     """All commands of the server; those that have subcommands are with them: `script|load`."""
     with administrator(redis_url) as client:
-        details = client.execute_command("COMMAND INFO")  # type: ignore[no-untyped-call]
+        details = client.execute_command("COMMAND INFO")
     found: set[str] = set()
     for name, *_, subcommands in details:
         found |= {each[0].decode() for each in subcommands} or {name.decode()}

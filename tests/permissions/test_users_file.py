@@ -36,7 +36,7 @@ def server(tmp_path: Path, secrets: dict[str, str]) -> Iterator[Path]:
     ):
         assert there in script
         script = script.replace(there, here)
-    own = ["--dir", str(tmp_path), "--port", "0", "--unixsocket", str(socket)]
+    own = ["--dir", str(tmp_path), "--port", "0", "--unixsocket", socket.name]  # within that directory
     variables = {name: secrets.get(name, "") for name in service.environment}
     process = subprocess.Popen(
         [shell, option, script, *arguments, *own],

@@ -14,7 +14,7 @@ from tests.sync.support import Casino
 
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to a new database without tables."""
+    """A connection to a new database, which is no installation yet."""
     connection = await asyncpg.connect(database_url)
     yield connection
     await connection.close()

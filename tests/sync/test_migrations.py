@@ -11,6 +11,11 @@ from croupier_sync.migrations import check, migrate, read_migrations
 
 
 @pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    return empty_database_url
+
+
+@pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """A copy of the real files, to be changed by the test."""
     for migration in read_migrations():
