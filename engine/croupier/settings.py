@@ -71,6 +71,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     http_port: Annotated[int, Meta(ge=0, le=65535)] = 8000
     workers: Annotated[int, Meta(ge=0, le=256)] = 0
     """HTTP worker processes; 0 is one per core."""
+    http_connections_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 25_000
+    """Connections that a worker keeps open at once, WebSockets among them, as far as the system lets it have so many
+    files; beyond, 503 and the connection ends."""
     cors_origins: str = ""
     trusted_proxies: str = ""
     """Addresses and networks of proxies whose `X-Forwarded-For` is believed, joined by commas."""
