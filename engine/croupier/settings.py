@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from croupier.clickhouse import Address
 from croupier.environment import unknown_variables
+from croupier.postgres_url import why_unusable
 from croupier.signing_secret import why_guessable, why_short
 
 Secret = Annotated[str, Meta(extra={"secret": True})]
@@ -191,6 +192,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
             self._why_several_clocks(),
             self._why_no_brokers(),
             self._why_no_login(),
+            self._why_no_postgres(),
             self._why_no_clickhouse(),
             self._why_no_zone(),
         ]
@@ -233,6 +235,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
             return ""
         protocol = self.kafka_security_protocol
         return f"KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+
+    def _why_no_postgres(self) -> str:
+        why = self.database_url and why_unusable(self.database_url)
+        return why and f"DATABASE_URL {why}"
 
     def _why_no_clickhouse(self) -> str:
         if not self.clickhouse_url:
