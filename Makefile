@@ -35,7 +35,7 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-chec
 # With these pip would install to another place, or refuse the project itself, which has no hash.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAINT
 
-.PHONY: help install run test check audit bench chaos chaos-export soak mutants
+.PHONY: help install run test check audit bench dashboards chaos chaos-export soak mutants
 
 help:
 	@echo 'make run     start everything: Valkey, Postgres, HTTP workers, sync daemon (Ctrl-C stops it)'
@@ -43,6 +43,7 @@ help:
 	@echo 'make check   check format, lint, types, imports, documents, the sources of the pages and the lock of the dependencies'
 	@echo 'make audit   ask for known vulnerabilities of what is in the lock, and fail where that cannot be asked'
 	@echo 'make bench   run the benchmarks, at REDIS_URL if it is set; figures go to .benchmarks/ and docs/performance.md'
+	@echo 'make dashboards  draw docs/operating/dashboards/ anew, from a Prometheus that scrapes a casino in which Redis is away for a while'
 	@echo 'make mutants plant one fault at a time in a copy of the code, and say which test catches it'
 	@echo 'make chaos   break running parts at random under load for SECONDS=$(SECONDS), then check everything; SEED= repeats'
 	@echo 'make chaos-export  carry EVENTS=$(EVENTS) events to Kafka and ClickHouse under kills, and through OUTAGE=$(OUTAGE) s without ClickHouse'
@@ -80,6 +81,10 @@ audit: install
 bench: install
 	$(BIN)/python -m pytest bench -n 0 -p no:randomly -v -o console_output_style=times --benchmark-autosave $(PYTEST_FLAGS)
 	$(BIN)/python -m bench.report $(REPORT_FLAGS)
+
+dashboards: install
+	@sh tests/ops/install_promtool.sh prometheus
+	$(BIN)/python -m tests.ops.dashboards $(DASHBOARDS_FLAGS)
 
 chaos: install
 	$(BIN)/python -m tests.chaos.run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(CHAOS_FLAGS)

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import urlsplit
 
 from croupier.fairness.seeds import MasterKeys
-from croupier.settings import Settings, SettingsError
+from croupier.settings import Settings
 from croupier_cli.economies import configured_economy
 from croupier_cli.servers import require_redis_url
 from croupier_http import error_reports
@@ -16,11 +15,6 @@ from croupier_http.cors import Cors
 def _redis(settings: Settings) -> None:
     if settings.redis_url:
         require_redis_url(settings.redis_url)
-
-
-def _postgres(settings: Settings) -> None:
-    if settings.database_url and urlsplit(settings.database_url).scheme not in {"postgresql", "postgres"}:
-        raise SettingsError("DATABASE_URL must begin with postgresql://")
 
 
 def _master_keys(settings: Settings) -> None:
@@ -42,7 +36,6 @@ def _economy(settings: Settings) -> None:
 
 VALUE_CHECKS: Final[tuple[Callable[[Settings], None], ...]] = (
     _redis,
-    _postgres,
     _master_keys,
     _cors,
     _proxies,

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from croupier.clickhouse import Address
 from croupier.environment import unknown_variables
+from croupier.postgres_url import why_unusable
 from croupier.signing_secret import why_guessable, why_short
 
 Secret = Annotated[str, Meta(extra={"secret": True})]
@@ -71,6 +72,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     http_port: Annotated[int, Meta(ge=0, le=65535)] = 8000
     workers: Annotated[int, Meta(ge=0, le=256)] = 0
     """HTTP worker processes; 0 is one per core."""
+    http_connections_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 25_000
+    """Connections that a worker keeps open at once, WebSockets among them, as far as the system lets it have so many
+    files; beyond, 503 and the connection ends."""
     cors_origins: str = ""
     trusted_proxies: str = ""
     """Addresses and networks of proxies whose `X-Forwarded-For` is believed, joined by commas."""
@@ -188,6 +192,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
             self._why_several_clocks(),
             self._why_no_brokers(),
             self._why_no_login(),
+            self._why_no_postgres(),
             self._why_no_clickhouse(),
             self._why_no_zone(),
         ]
@@ -230,6 +235,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
             return ""
         protocol = self.kafka_security_protocol
         return f"KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+
+    def _why_no_postgres(self) -> str:
+        why = self.database_url and why_unusable(self.database_url)
+        return why and f"DATABASE_URL {why}"
 
     def _why_no_clickhouse(self) -> str:
         if not self.clickhouse_url:

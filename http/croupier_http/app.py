@@ -114,6 +114,17 @@ class App:
         """The reply to what did not get as far as `handle`, mostly because it is not HTTP; then the connection ends."""
         return self.finisher.finish(request, *self.refused(status, error), close=True)
 
+    def refuse_one_too_many(self) -> bytes:
+        """The whole reply to a connection for which there is no room; then it ends."""
+        op_id = self.new_id()
+        error = CroupierError(
+            "OVERLOADED", "This server has no room for another connection.", retry_after_s=1
+        )
+        answer = self.failed(error, self._routes.unknown, op_id.hex(), op_id)
+        self._routes.unknown.metrics.answered(answer.status, 0.0)
+        headers = f"X-Request-Id: {op_id.hex()}\r\nConnection: close\r\n"
+        return self.finisher.head(answer, headers) + answer.body
+
     def refused(self, status: int, error: BaseException | None) -> tuple[Answer, str]:
         """The answer to what has no other, and the header lines that go with it."""
         request_id = self.new_id().hex()

@@ -25,6 +25,8 @@ async def read_body(request: web.BaseRequest, timeout_s: float, bytes_max: int =
     media_type = headers.get(hdrs.CONTENT_TYPE)
     if media_type != JSON and not (media_type is None and not request.body_exists):
         _check_media_type(media_type)
+    if (request.content_length or 0) > bytes_max:
+        raise _too_large(bytes_max)
     try:
         # Nearly always the body came in the same segment as its headers, and waiting for it would cost a timer.
         body = content.read_nowait() if content.is_eof() else await _await_body(request, timeout_s, bytes_max)
@@ -32,7 +34,10 @@ async def read_body(request: web.BaseRequest, timeout_s: float, bytes_max: int =
         raise CroupierError("MALFORMED_REQUEST", "The body breaks off or breaks its framing.") from error
     if len(body) > bytes_max:
         raise _too_large(bytes_max)
-    if hdrs.CONTENT_ENCODING in headers and body:
+    if body and (
+        hdrs.CONTENT_ENCODING in headers
+        or headers.get(hdrs.TRANSFER_ENCODING, "chunked").lower() != "chunked"
+    ):
         raise CroupierError("UNSUPPORTED_MEDIA_TYPE", "The body must not be compressed.")
     return body
 
@@ -49,8 +54,6 @@ def _too_large(bytes_max: int) -> CroupierError:
 
 
 async def _await_body(request: web.BaseRequest, timeout_s: float, bytes_max: int) -> bytes:
-    if (request.content_length or 0) > bytes_max:
-        raise _too_large(bytes_max)
     if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
         await request.writer.write(_CONTINUE)
     body = bytearray()

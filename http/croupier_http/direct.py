@@ -11,7 +11,7 @@ from typing import cast
 
 from aiohttp import hdrs
 from aiohttp.http import HttpVersion11, RawRequestMessage
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from croupier.run import AnyRun
 from croupier_http.app import App, request_id_of
@@ -39,9 +39,11 @@ def begin(app: App, message: RawRequestMessage, payload: StreamReader, send: Sen
         or message.should_close
         or message.chunked
         or message.compression
+        or message.upgrade
         or not payload.is_eof()
         or payload.exception() is not None
         or payload.total_bytes > BODY_BYTES_MAX
+        or (payload is EMPTY_PAYLOAD and headers.get(hdrs.CONTENT_LENGTH, "0") != "0")
         or headers.get(hdrs.CONTENT_TYPE) != JSON
         or hdrs.EXPECT in headers
         or hdrs.CONTENT_ENCODING in headers

@@ -5,9 +5,10 @@ made in one place. `web.Application` costs 3 us of CPU more per request, and 5 u
 """
 
 import asyncio
-from typing import Any, Final
+import socket
+from typing import Any, Final, cast
 
-from aiohttp import http_parser, web
+from aiohttp import http_exceptions, http_parser, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
@@ -15,6 +16,7 @@ from aiohttp.streams import StreamReader
 from croupier_http.app import App
 from croupier_http.bodies import BODY_BYTES_MAX
 from croupier_http.checks import CannotServe
+from croupier_http.crowd import OneTooMany
 from croupier_http.direct import begin
 
 KEEPALIVE_TIMEOUT_S: Final = 30.0
@@ -22,6 +24,18 @@ KEEPALIVE_TIMEOUT_S: Final = 30.0
 
 _LINGERING_TIME_S: Final = 2.0
 """How long the rest of a refused body is read and dropped, so that the client gets to see the reply."""
+
+HEAD_BYTES_MAX: Final = 64 * 1024
+"""How much of a request line and its headers may have come while their end has not. It is looked at from one read to
+the next, so that a head of three times this may pass; the parser bounds each line (8 KiB) and their number (128) only.
+"""
+
+UNREAD_TIMEOUT_S: Final = 30.0
+"""How long a client may leave unread what it was sent before the system ends the connection. Without it one that never
+reads keeps its connection for ever: its replies wait for room, and a connection that is closed waits for them."""
+
+_TCP_USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)
+"""Linux has it. Elsewhere the client's end of the connection is what ends it."""
 
 
 def require_c_parser() -> None:
@@ -37,7 +51,7 @@ class Protocol(web.RequestHandler):
     `answer_timeout_s` is the longest that a command may take.
     """
 
-    __slots__ = ("_answer_timeout_s", "_app", "_directly", "_ended")
+    __slots__ = ("_answer_timeout_s", "_app", "_directly", "_ended", "_head_bytes", "_head_number")
 
     def __init__(self, app: App, answer_timeout_s: float, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -45,8 +59,19 @@ class Protocol(web.RequestHandler):
         self._answer_timeout_s = answer_timeout_s
         self._directly = False
         self._ended: asyncio.Future[None] | None = None
+        self._head_number = -1
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if _TCP_USER_TIMEOUT is not None and (connection := transport.get_extra_info("socket")) is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, round(UNREAD_TIMEOUT_S * 1000))
 
     def data_received(self, data: bytes) -> None:
+        if len(data) > HEAD_BYTES_MAX:  # many requests, or a large body, or a head that never ends
+            for place in range(0, len(data), HEAD_BYTES_MAX):
+                self.data_received(data[place : place + HEAD_BYTES_MAX])
+            return
         waiter = self._waiter
         if waiter is None or waiter.done():  # the task is at work
             super().data_received(data)
@@ -54,7 +79,20 @@ class Protocol(web.RequestHandler):
         self._waiter = None  # so that it sleeps on
         super().data_received(data)
         self._waiter = waiter
-        self._go_on()
+        if self._messages:
+            self._go_on()
+        else:
+            self._wait_for_head(len(data))
+
+    def _wait_for_head(self, size: int) -> None:
+        """So much more of a head has come, and not its end. Refuse it where that is too much."""
+        if self._head_number != self._request_count:
+            self._head_number, self._head_bytes = self._request_count, 0
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES_MAX and not self._directly:
+            answer, headers = self._app.refused(400, http_exceptions.BadHttpMessage("the head is too long"))
+            headers += "Connection: close\r\n"
+            self._send(self._app.finisher.head(answer, headers) + answer.body, close=True)
 
     def _go_on(self) -> None:
         """Answer in its turn what has been received, as far as that is possible directly."""
@@ -112,15 +150,21 @@ class Protocol(web.RequestHandler):
 
 
 class HttpServer(web.Server):
-    """Makes a `Protocol` for each connection. `answer_timeout_s` is the longest that a command may take."""
+    """Makes a `Protocol` for each connection. `answer_timeout_s` is the longest that a command may take.
 
-    def __init__(self, app: App, answer_timeout_s: float) -> None:
+    Beyond `connections_max`, WebSockets among them, connections are told so and closed.
+    """
+
+    def __init__(self, app: App, answer_timeout_s: float, connections_max: int) -> None:
         super().__init__(app.handle, request_factory=self._request)
         self._app = app
         self._answer_timeout_s = answer_timeout_s
+        self._connections_max = connections_max
         self._event_loop = asyncio.get_running_loop()
 
     def __call__(self) -> web.RequestHandler:
+        if len(self._connections) >= self._connections_max:
+            return cast(web.RequestHandler, OneTooMany(self._app))
         return Protocol(
             self._app,
             self._answer_timeout_s,

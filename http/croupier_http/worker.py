@@ -26,6 +26,7 @@ from croupier.sweeper import keep_sweeping
 from croupier_http import error_reports, logs
 from croupier_http.build import build_app
 from croupier_http.checks import CannotServe
+from croupier_http.crowd import allow_connections
 from croupier_http.keeper import keep_connected
 from croupier_http.metrics import Sampler
 from croupier_http.pages import NO_POSTGRES
@@ -75,7 +76,8 @@ async def run_worker(
         economy = None if sources.postgres else load_configured_economy(settings)
         app, sampler, web_sockets, odds_watch = build_app(sources, settings)
         timeout_s = shutdown_timeout_s(settings)
-        runner = _Runner(HttpServer(app, timeout_s), web_sockets.sockets, timeout_s)
+        server = HttpServer(app, timeout_s, allow_connections(settings.http_connections_max))
+        runner = _Runner(server, web_sockets.sockets, timeout_s)
         await runner.setup()
         try:
             site = web.TCPSite(

@@ -109,7 +109,7 @@ async def _until_follows(parts: Parts) -> None:
             await asyncio.sleep(_POLL_S)
 
 
-async def _until_quiet(casino: Casino) -> None:
+async def until_quiet(casino: Casino) -> None:
     """Return when no open bet is left to be settled, and Postgres has had everything for a while."""
     async with asyncio.timeout(RECOVERY_S):
         since_s, last = time.monotonic(), None
@@ -127,7 +127,7 @@ async def _check(parts: Parts, load: Load, injector: Injector, report: Report) -
         casino_on(parts.valkeys.serving, parts.postgres.url) as casino,
         client(f"http://127.0.0.1:{parts.port}") as asking,
     ):
-        await _until_quiet(casino)
+        await until_quiet(casino)
         events = await invariants.read_events(casino.connection)
         log, answers, problems = invariants.log_of(events), load.answers, report.problems
         report.strict = sum(answer.strict for answer in invariants.with_events(answers))
@@ -136,7 +136,7 @@ async def _check(parts: Parts, load: Load, injector: Injector, report: Report) -
         problems += found + invariants.in_order(log, answers)
         report.keys, found = await invariants.asked_again(log, answers, asking)
         problems += found
-        await _until_quiet(casino)
+        await until_quiet(casino)
         events = await invariants.read_events(casino.connection)
         log, answers = invariants.log_of(events), [*answers, *asking.answers]
         report.events, report.event_types = len(events), Counter(event.header.type for event in events)
@@ -148,17 +148,16 @@ async def _check(parts: Parts, load: Load, injector: Injector, report: Report) -
         told = await attempts.looked_up(attempts.attempts(answers), asking)
         report.attempts, found = attempts.known_in_the_end(by_attempt, told)
         problems += found
-        problems += await _as_in_the_model(parts, casino, events, answers, report)
-        problems += await _same_everywhere(casino)
+        problems += await as_in_the_model(parts.master_key, casino, events, answers, report)
+        problems += await same_everywhere(casino)
         report.heals = await casino.connection.fetch(_HEALS)
 
 
-async def _as_in_the_model(
-    parts: Parts, casino: Casino, events: Sequence[Event], answers: Sequence[Answer], report: Report
+async def as_in_the_model(
+    master_key: bytes, casino: Casino, events: Sequence[Event], answers: Sequence[Answer], report: Report
 ) -> list[str]:
     """The log, replayed: the same events, the same replies, and in the end the same state as in Redis."""
     requests = {(each.request.uid, each.request.logged_key): each.request for each in answers}
-    master_key = parts.master_key
     replay = Replay(master_key, (await read_installation(casino.connection)).id)
     if found := replay.run(events, requests):
         return found
@@ -171,7 +170,7 @@ async def _as_in_the_model(
     return found
 
 
-async def _same_everywhere(casino: Casino) -> list[str]:
+async def same_everywhere(casino: Casino) -> list[str]:
     """Redis is the mirror is the fold of all events; and the verification of the whole log finds nothing."""
     found, server = [], Server(casino.transport)
     mirror, redis = (

@@ -95,7 +95,7 @@ def test_given_settings_that_cannot_be_used_then_each_problem_is_a_line_and_the_
     assert (refused.exit_code, refused.stdout) == (2, "")
     lines = refused.stderr.splitlines()
     assert [re.findall(r"[A-Z]+_[A-Z_]+", line)[0] for line in lines] == [
-        "CROUPIER_WORKER", "CROUPIER_HTTP_PORT", "JWT_SECRET_KEY", "CLICKHOUSE_URL", "REDIS_URL", "DATABASE_URL",
+        "CROUPIER_WORKER", "CROUPIER_HTTP_PORT", "JWT_SECRET_KEY", "DATABASE_URL", "CLICKHOUSE_URL", "REDIS_URL",
         "CROUPIER_MASTER_KEYS", "CROUPIER_CORS_ORIGINS", "CROUPIER_TRUSTED_PROXIES", "CROUPIER_ECONOMY",
     ]  # fmt: skip
     assert all(line.startswith("croupier: ") for line in lines)

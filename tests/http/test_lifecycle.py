@@ -5,9 +5,12 @@ import contextlib
 import os
 import signal
 import socket
+from collections import Counter
 from pathlib import Path
+from typing import Final
 
 import aiohttp
+import psutil
 import pytest
 from msgspec.structs import replace
 
@@ -30,6 +33,12 @@ from tests.http.support import (
 from tests.http.test_pages import samples
 from tests.redis_server import administrator, login, started_valkey
 from tests.transport.proxy import Direction, Kind, Proxy
+from tests.ws.support import connected
+
+NAMES: Final = {
+    "pulls": 'http_requests_total{operation="games_gacha_pull_v1",status="200"}',
+    "sockets": 'websocket_connections{kind="player"}',
+}
 
 
 def free_port() -> int:
@@ -87,33 +96,60 @@ async def test_given_a_worker_when_asked_to_stop_by_itself_then_a_new_one_follow
         assert server.events("worker died; another one follows") == []
 
 
-async def test_given_several_workers_when_scraped_then_the_sum_is_shown_and_the_dead_are_not_in_it(
+async def opened_at(client: Client, pids: set[int], stack: contextlib.AsyncExitStack) -> int:
+    """Open a WebSocket that stays open; which of these processes has it."""
+    socket_of_client = await stack.enter_async_context(connected(client))
+    _, port = socket_of_client.ws.get_extra_info("sockname")
+    (pid,) = (
+        pid
+        for pid in pids
+        for connection in psutil.Process(pid).net_connections("tcp")
+        if connection.raddr and connection.raddr.port == port
+    )
+    return pid
+
+
+async def until_shown(client: Client, **expected: float) -> None:
+    """Until `/metrics` has these values, whichever worker answers."""
+
+    async def is_so() -> bool:
+        shown = samples((await client.get("/metrics")).body)
+        return all(shown.get(NAMES[name]) == value for name, value in expected.items())
+
+    await until(is_so, f"the metrics {expected}")
+
+
+async def test_given_two_workers_when_one_is_killed_then_its_counts_stay_its_gauges_go_and_the_next_one_adds_to_them(
     redis_url: str, tmp_path: Path
 ) -> None:
     left_over = tmp_path / "gauge_livesum_1.db"
     left_over.write_bytes(b"of an earlier run")
     variables = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    async with serving(settings_for(redis_url, workers=2), **variables) as (server, client):
+    async with (
+        serving(settings_for(redis_url, workers=2), **variables) as (server, client),
+        contextlib.AsyncExitStack() as stack,
+    ):
         await until_ready(client)
-        pids = await worker_pids(client, 2)
         for uid in range(1, 31):
             assert (await client.post(PULL, bearer=token(uid))).status == 200
+        pids, sockets = await worker_pids(client, 2), Counter[int]()
+        while len(sockets) < 2:  # the kernel deals connections out to the two
+            sockets[await opened_at(client, pids, stack)] += 1
+        await until_shown(client, pulls=30, sockets=sockets.total())
 
-        name = 'http_requests_total{operation="games_gacha_pull_v1",status="200"}'
-
-        async def all_counted() -> bool:
-            return samples((await client.get("/metrics")).body).get(name) == 30
-
-        await until(all_counted, "30 requests counted over both workers")
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+        victim, survivor = sockets
+        os.kill(victim, signal.SIGKILL)
 
         async def replaced() -> bool:
-            return len(server.events("worker started")) == 4
+            return len(server.events("worker started")) == 3
 
-        await until(replaced, "two more workers")
+        await until(replaced, "a third worker")
         await until_ready(client)
-        assert samples((await client.get("/metrics")).body)[name] == 30
+        await until_shown(client, pulls=30, sockets=sockets[survivor])
+        for uid in range(1, 31):
+            assert (await client.post(PULL, bearer=token(uid))).status == 200
+        await until_shown(client, pulls=60, sockets=sockets[survivor])
+
         living = await worker_pids(client, 2)
         gauges = {path.name for path in tmp_path.glob("gauge_livesum_*.db")}
         assert gauges == {f"gauge_livesum_{pid}.db" for pid in living}

@@ -36,6 +36,11 @@ def panels(path: Path) -> list[dict[str, Any]]:
     return [panel for panel in json.loads(path.read_text("utf-8"))["panels"] if panel["type"] != "row"]
 
 
+def filled_in(query: str, rate_interval: str) -> str:
+    """A query of a panel as Grafana sends it: with the interval that it chooses for rates."""
+    return query.replace("$__rate_interval", rate_interval)
+
+
 def queries() -> Iterator[Query]:
     """Every query of every rule, panel and variable."""
     for kind in ("record", "alert"):

@@ -6,10 +6,10 @@ from typing import Final
 
 import pytest
 
-from tests.ops.exported import documented, exported, exposition, series
+from tests.ops.exported import RESERVED, documented, exported, exposition, series
 from tests.ops.promql import Named, named
 from tests.ops.promtool import promtool
-from tests.ops.queries import DASHBOARDS, ROOT, Query, panels, queries, read_yaml, rules
+from tests.ops.queries import DASHBOARDS, PROMETHEUS, ROOT, Query, panels, queries, read_yaml, rules
 
 TARGET_LABELS: Final = frozenset({"job", "instance", "environment"})
 """What Prometheus adds to every series that it scrapes."""
@@ -44,7 +44,7 @@ def labels_of(metric: str) -> frozenset[str] | None:
         return frozenset(RECORDED[metric].grouped)
     if metric in OF_PROMETHEUS:
         return OF_PROMETHEUS[metric]
-    labels = series().get(metric)
+    labels = (series() | RESERVED).get(metric)
     return None if labels is None else labels | TARGET_LABELS
 
 
@@ -58,6 +58,19 @@ def test_given_a_query_of_a_rule_or_a_panel_then_every_metric_and_label_that_it_
     for metric, asked in named(query.text).selected.items():
         assert asked <= (there[metric] or set()), metric
     assert named(query.text).grouped <= frozenset().union(*(labels or () for labels in there.values()))
+
+
+def test_given_the_reserved_names_then_none_is_exported_yet_and_only_the_rules_of_accounts_name_them() -> (
+    None
+):
+    accounts = {
+        rule["alert"] for rule in read_yaml(PROMETHEUS / "rules" / "accounts.yml")["groups"][0]["rules"]
+    }
+    naming = {query.where: named(query.text).selected.keys() & RESERVED.keys() for query in queries()}
+
+    assert exported().keys() & RESERVED.keys() == set(), "exported now: take it out of RESERVED"
+    assert {where for where, names in naming.items() if names} == accounts
+    assert frozenset().union(*naming.values()) == RESERVED.keys()
 
 
 def test_given_the_metrics_of_the_code_when_linted_then_prometheus_finds_nothing_wrong() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from croupier_cli.main import app
 from tests.ops.promtool import promtool
-from tests.ops.queries import DASHBOARDS, PROMETHEUS, ROOT, RULES, queries, read_yaml, rules
+from tests.ops.queries import DASHBOARDS, PROMETHEUS, ROOT, RULES, filled_in, queries, read_yaml, rules
 
 CASES: Final = sorted((Path(__file__).parent / "rules").glob("*.yml"))
 ALERTS: Final = rules("alert")
@@ -52,7 +52,10 @@ def test_given_every_alert_then_a_case_sees_it_fire_and_another_one_sees_it_quie
 
 
 def test_given_every_query_of_every_panel_when_checked_then_prometheus_can_read_it(tmp_path: Path) -> None:
-    recorded = [{"record": f"query:{number}", "expr": query.text} for number, query in enumerate(queries())]
+    recorded = [
+        {"record": f"query:{number}", "expr": filled_in(query.text, "1m")}
+        for number, query in enumerate(queries())
+    ]
     groups = {"groups": [{"name": "queries", "rules": recorded}]}
     (tmp_path / "queries.yml").write_text(json.dumps(groups), "utf-8")
 

@@ -41,6 +41,9 @@ def test_given_a_redis_url_when_parsed_then_each_part_is_found(url: str, address
         ("redis://localhost?protocol=3", "unknown options: protocol"),
         ("redis://localhost?secret", "query is malformed"),
         ("redis://secret@localhost", "user name but no password"),
+        ("redis://:[secret]@localhost", "malformed"),
+        ("redis://:[secret@localhost", "malformed"),
+        ("redis://:secret\u2100@localhost", "malformed"),
     ],
 )
 def test_given_a_bad_url_when_parsed_then_the_message_names_the_part_without_quoting_it(

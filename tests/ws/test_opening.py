@@ -322,3 +322,25 @@ async def test_given_handshakes_that_prove_nothing_when_too_many_then_429_and_a_
 
     assert proven == [426] * (LIMIT + 2)
     assert strange == [status] * LIMIT + [429]
+
+
+@pytest.mark.parametrize(
+    ("version", "lines", "body"),
+    [
+        ("1.0", "", b""),
+        ("1.1", "Content-Length: 4\r\n", b"\x81\x80\x00\x00"),
+        ("1.1", "Transfer-Encoding: chunked\r\n", b"4\r\n\x81\x80\x00\x00\r\n0\r\n\r\n"),
+    ],
+)
+async def test_given_a_handshake_of_another_version_or_with_a_body_when_sent_then_400(
+    client: Client, version: str, lines: str, body: bytes
+) -> None:
+    head = (
+        f"GET {WS} HTTP/{version}\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        f"Authorization: Bearer {token()}\r\n{lines}\r\n"
+    )
+    for sent in (head.encode() + body, head.encode()):
+        reply = parsed(await client.raw(sent))
+
+        assert_is_error(reply, 400, "MALFORMED_REQUEST")

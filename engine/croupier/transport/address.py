@@ -37,7 +37,7 @@ class Address:
         `unix://[[user]:password@]/path[?db=database]`. User name, password and path may be percent-encoded.
         Raises ValueError, whose message does not quote the URL, since that may hold a password.
         """
-        parts = urlsplit(url)
+        parts = _split(url)
         username, password = unquote(parts.username or ""), unquote(parts.password or "")
         if username and not password:
             raise ValueError("the Redis URL has a user name but no password")
@@ -60,6 +60,13 @@ class Address:
             password=password,
             database=_database(parts, path=parts.path.strip("/")),
         )
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # its message quotes what stands where a host should, or all of it
+        raise ValueError("the Redis URL is malformed: a password in it is to be percent-encoded") from None
 
 
 def _port(parts: SplitResult) -> int:

@@ -6,6 +6,7 @@ import hashlib
 from typing import Final
 
 from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11
 
 from croupier.errors import CroupierError
 from croupier_http.cors import Cors
@@ -26,6 +27,9 @@ def accept(request: web.BaseRequest, cors: Cors | None) -> tuple[Codec, str]:
     connection = {part.strip().lower() for part in headers.get(hdrs.CONNECTION, "").split(",")}
     if headers.get(hdrs.UPGRADE, "").lower() != "websocket" or "upgrade" not in connection:
         raise CroupierError("UPGRADE_REQUIRED")
+    if request.version != HttpVersion11 or request.body_exists:
+        # What one server takes for a body, the next would take for frames.
+        raise CroupierError("MALFORMED_REQUEST", "A handshake is HTTP/1.1, and has no body.")
     if single_header(headers, hdrs.SEC_WEBSOCKET_VERSION) != _VERSION or request.method != "GET":
         raise CroupierError("MALFORMED_REQUEST", f"Sec-WebSocket-Version: only {_VERSION} is known here.")
     key = single_header(headers, hdrs.SEC_WEBSOCKET_KEY) or ""
