@@ -119,7 +119,7 @@ async def test_given_two_releases_under_load_when_one_replaces_the_other_then_no
             assert await _problems(casino, proxy, master_key) == []
             loaded = [Scripts(release.scripts)["gacha.pull"].sha for release in (old, new)]
             assert len(set(loaded)) == 2
-            assert await casino.transport.call("SCRIPT", "EXISTS", *loaded) == [1, 1]
+            assert await casino.administer("SCRIPT", "EXISTS", *loaded) == [1, 1]
             heals = await casino.connection.fetchval("SELECT count(*) FROM heals")
             epochs = await casino.connection.fetchval("SELECT count(DISTINCT epoch) FROM events")
             assert (heals, epochs) == (0, 1)  # the log went on, whoever wrote and read it

@@ -22,6 +22,7 @@ from croupier_schemas.economy import DailyLimit, Economy
 from tests.cli.support import Up, command, environment, free_port, running_up
 from tests.http.support import SECRET
 from tests.ops.dashboards.prometheus import Prometheus, running_prometheus
+from tests.redis_server import started_valkey
 
 WORKERS: Final = 2
 SOUND_S: Final = 80.0
@@ -107,7 +108,7 @@ class _House:
         return make_token(SECRET, uid, "VIP", "admin" if admin else "user", 3600)
 
     def _start(self) -> Valkey:
-        return Valkey.start(self._data, port=self._port, extra=("--maxmemory", "64mb"))
+        return started_valkey(self._data, port=self._port, extra=("--maxmemory", "64mb"))
 
 
 def _economy() -> Economy:
