@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 from msgspec.structs import replace
 
+from bench.target import OPEN_TO_ALL
 from croupier.economy import canonical, load_economy
 from croupier.fairness.seeds import MasterKeys
 from croupier_cli.embedded import Postgres, Valkey
@@ -129,7 +130,10 @@ def casino(directory: Path) -> Iterator[BenchCasino]:
     )
     file = directory / "economy.json"
     file.write_bytes(canonical(economy))
-    with Valkey.start(directory / "valkey") as valkey, Postgres.start(directory / "postgres") as postgres:
+    with (
+        Valkey.start(directory / "valkey", extra=OPEN_TO_ALL) as valkey,
+        Postgres.start(directory / "postgres") as postgres,
+    ):
         asyncio.run(_migrate(postgres.url))
         environment = {
             "REDIS_URL": valkey.url,

@@ -75,11 +75,23 @@ def _connected(address: Address) -> socket.socket:
 
 def clear(raw: RawConnection) -> None:
     """Delete all that benchmarks write: the keys of partition 0. Others' keys stay."""
+    for names in _scan(raw, "{0}:*"):
+        raw.call("UNLINK", *names)
+
+
+def outbox(raw: RawConnection) -> bytes:
+    """The name of the one outbox."""
+    (name,) = {name for names in _scan(raw, "{0}:outbox:*") for name in names}
+    return name
+
+
+def _scan(raw: RawConnection, pattern: str) -> Iterator[list[bytes]]:
+    """Lists of names, none of them empty."""
     cursor: Any = b"0"
     while True:
-        cursor, names = raw.call("SCAN", cursor, "MATCH", "{0}:*", "COUNT", _KEYS_AT_ONCE)
+        cursor, names = raw.call("SCAN", cursor, "MATCH", pattern, "COUNT", _KEYS_AT_ONCE)
         if names:
-            raw.call("UNLINK", *names)
+            yield names
         if cursor == b"0":
             return
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bench.harness import RawConnection, Timed, batches, clear, pack
+from bench.harness import RawConnection, Timed, batches, clear, outbox, pack
 from croupier import partition
 from croupier.command import Caller, Command
 from croupier.economy import canonical, load_economy, version
@@ -205,6 +205,5 @@ class Floor:
 
 def last_event_bytes(raw: RawConnection) -> int:
     """Size of the newest event: the floor appends as much as the command does."""
-    outboxes = raw.call("KEYS", "{0}:outbox:*")
-    entries = raw.call("XREVRANGE", outboxes[0], "+", "-", "COUNT", 1)
+    entries = raw.call("XREVRANGE", outbox(raw), "+", "-", "COUNT", 1)
     return sum(len(value) for value in entries[0][1][1::2])

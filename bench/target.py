@@ -5,8 +5,10 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 from bench.harness import RawConnection, clear
+from croupier.transport import Address
 from croupier_cli.embedded import Valkey
 
 ANY_REDIS: Final = frozenset(
@@ -16,6 +18,10 @@ ANY_REDIS: Final = frozenset(
     }
 )  # fmt: skip
 """The suites that run at REDIS_URL. The others need Postgres, or fill a server with a million players."""
+
+
+OPEN_TO_ALL: Final = ("--user", "benchmarks", "on", ">benchmarks", "~*", "&*", "+@all")
+"""Arguments for a server in which a benchmark does itself what Croupier's user may not."""
 
 
 class NotEmpty(Exception):
@@ -29,6 +35,12 @@ class Target(NamedTuple):
     pid: int | None
 
 
+def unrestricted(url: str) -> str:
+    """The URL of a server started with `OPEN_TO_ALL`, for the user that may do everything."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"benchmarks:benchmarks@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
 def given_url(environment: Mapping[str, str] = os.environ) -> str:
     """REDIS_URL; empty: embedded servers are to be used."""
     return environment.get("REDIS_URL", "")
@@ -37,7 +49,9 @@ def given_url(environment: Mapping[str, str] = os.environ) -> str:
 def require_empty(redis_url: str) -> None:
     """Raise NotEmpty where there is any key."""
     with contextlib.closing(RawConnection(redis_url)) as raw:
-        keys = raw.call("DBSIZE")
+        databases, number = raw.info("keyspace"), Address.from_url(redis_url).database
+    counts = databases.get(f"db{number}", "keys=0")  # of the form keys=1,expires=0,...
+    keys = int(counts.split(",")[0].removeprefix("keys="))
     if keys:
         raise NotEmpty(
             f"the database at REDIS_URL has {keys:,} keys: benchmarks write to the database that they measure, "

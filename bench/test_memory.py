@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.harness import RawConnection
+from bench.harness import RawConnection, outbox
 from bench.serving import REQUESTS, pin, pulls, serving
 from bench.target import Target
 from bench.test_ws import COMMANDS, UNLIMITED, over_ws
@@ -29,7 +29,7 @@ def test_memory_of_a_worker(benchmark: Any, redis_target: Target, tmp_path: Path
         pin(redis_target.pid, 1)
         redis = RawConnection(redis_target.url)
         stack.callback(redis.close)
-        (outbox,) = redis.call("KEYS", "{0}:outbox:*")
+        log = outbox(redis)
         generators = [
             stack.enter_context(contextlib.closing(pulls(worker.port, worker.pid))),
             stack.enter_context(contextlib.closing(over_ws(worker, 8, "croupier.msgpack"))),
@@ -42,7 +42,7 @@ def test_memory_of_a_worker(benchmark: Any, redis_target: Target, tmp_path: Path
                 for generator in generators:
                     generator.run()
                 done += REQUESTS + COMMANDS
-                redis.call("XTRIM", outbox, "MAXLEN", EVENTS_KEPT)  # nobody carries them to Postgres
+                redis.call("XTRIM", log, "MAXLEN", EVENTS_KEPT)  # nobody carries them to Postgres
                 resident.append((done, process.memory_info().rss))
 
         benchmark.pedantic(run, rounds=1, iterations=1)

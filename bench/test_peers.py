@@ -21,6 +21,7 @@ from redis import Redis
 from bench.peers.peer import Audit, Counts, Setup
 from bench.peers.serving import MANY, PULLS_A_DAY_MAX, Running, Side, disk_sync_us, running, write_economy
 from bench.serving import PLAYERS, SECRET, Worker, one_worker, pin
+from bench.target import OPEN_TO_ALL, unrestricted
 from croupier_cli.embedded import Postgres, Valkey
 
 ROUNDS = 8
@@ -102,7 +103,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with Valkey.start(tmp_path_factory.mktemp("valkey")) as server:
+    with Valkey.start(tmp_path_factory.mktemp("valkey"), extra=OPEN_TO_ALL) as server:
+        server.url = unrestricted(server.url)
         pin(server.pid, 1)
         yield server
 

@@ -13,8 +13,9 @@ from typing import Any, Final
 import pytest
 
 from bench.commands import PULL_AGAIN
-from bench.harness import RawConnection, Timed, server_cpu_s, sized
+from bench.harness import RawConnection, Timed, outbox, server_cpu_s, sized
 from bench.recording import PLAYERS, record
+from bench.target import OPEN_TO_ALL, unrestricted
 from croupier_cli.embedded import Valkey
 from croupier_schemas import keys
 
@@ -42,10 +43,10 @@ class Side:
     """A server, and what its players do in a round: one pull each."""
 
     def __init__(self, valkey: Valkey, uids: range) -> None:
-        self._raw = RawConnection(valkey.url)
+        self._raw = RawConnection(unrestricted(valkey.url))
         self._recorded = asyncio.run(record(valkey.url, PULL_AGAIN, uids=uids))
         self._recorded.must_succeed(self._raw)
-        (self._outbox,) = self._raw.call("KEYS", "{0}:outbox:*")
+        self._outbox = outbox(self._raw)
         self._pulls = len(uids)
         self._cpu = Timed(lambda: self._recorded.run(self._raw), clock=lambda: server_cpu_s(self._raw))
 
@@ -91,7 +92,7 @@ def test_many_players_beside_few(benchmark: Any, tmp_path: Path) -> None:
     step = players // playing
     with contextlib.ExitStack() as opened:
         servers = [
-            opened.enter_context(Valkey.start(tmp_path / name, extra=_NEVER_REWRITTEN))
+            opened.enter_context(Valkey.start(tmp_path / name, extra=(*_NEVER_REWRITTEN, *OPEN_TO_ALL)))
             for name in ("few", "many")
         ]
         few, many = (

@@ -18,6 +18,7 @@ import uvloop
 from redis import Redis
 
 from bench.peers.rate_limits import PEERS, Limiter, open_limiter
+from bench.target import OPEN_TO_ALL, unrestricted
 from croupier_cli.embedded import Valkey
 
 CALLERS = 32
@@ -32,7 +33,8 @@ BURST = 300
 
 @pytest.fixture(scope="module")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with Valkey.start(tmp_path_factory.mktemp("valkey")) as server:
+    with Valkey.start(tmp_path_factory.mktemp("valkey"), extra=OPEN_TO_ALL) as server:
+        server.url = unrestricted(server.url)
         yield server
 
 

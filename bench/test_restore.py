@@ -17,6 +17,7 @@ import pytest
 from bench.casino import BenchCasino, casino
 from bench.harness import sized
 from bench.players import PLAYERS
+from bench.target import unrestricted
 from croupier.command import Caller
 from croupier.durability import Durability
 from croupier.engine import Engine
@@ -121,11 +122,14 @@ async def _multiply(servers: BenchCasino, count: int) -> None:
 
 async def _restore(servers: BenchCasino) -> Restored:
     transport, connection = Transport(servers.valkey.url), await asyncpg.connect(servers.postgres.url)
+    administrator = Transport(unrestricted(servers.valkey.url))
     await transport.open()
     try:
-        await transport.call("FLUSHALL", timeout_s=60)
+        await administrator.open()
+        await administrator.call("FLUSHALL", timeout_s=60)
         return await restore(Server(transport), connection, 0)
     finally:
+        await administrator.close()
         await transport.close()
         await connection.close()
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-import redis
 
 from croupier_cli.embedded import Postgres, Valkey
 from croupier_sync.migrations import migrate
+from tests.redis_server import administrator, started_valkey
 
 _MEMORY = Path("/dev/shm")
 _MEMORY_FREE_MIN = 4 * 2**30
@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """This worker's Valkey, shared by all its tests: do not stop it, and restore what you configure."""
     directory = tmp_path_factory.mktemp("valkey")
-    with Valkey.start(directory) as server:
+    with started_valkey(directory) as server:
         yield server
     shutil.rmtree(directory)
 
@@ -60,7 +60,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 @pytest.fixture
 def redis_url(valkey: Valkey) -> str:
     """The URL of a Redis server without a key in it."""
-    with redis.Redis.from_url(valkey.url) as client:
+    with administrator(valkey.url) as client:
         client.flushall()
     return valkey.url
 

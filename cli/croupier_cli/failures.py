@@ -5,6 +5,7 @@ import asyncpg
 from croupier.economy import EconomyError
 from croupier.errors import CroupierError
 from croupier.partition import PartitionError
+from croupier.permissions import PermissionMissing
 from croupier.settings import SettingsError
 from croupier.transport import TransportError
 from croupier_cli.embedded import CannotStart
@@ -19,6 +20,7 @@ _SAY_WHY = (
     EconomyError,
     SettingsError,
     PartitionError,
+    PermissionMissing,
     TransportError,
     CannotServe,
     SyncError,

@@ -13,6 +13,7 @@ It is the leading comment block: a summary, then directives.
     @error CODE FIELD...     a code the script may answer, and the values that follow it
     @emits TYPE              the event it appends
     @flag allow-oom          it runs when Redis' memory is full too, and may go beyond: for what ends something
+    @flag no-writes         it only reads: Redis runs it whatever keeps it from writing
     @include NAME...         functions, pasted before the body
 
 A line `-- @stage NAME` in the body stands for the lines of `include/NAME.lua`: see `croupier.scripts`.
@@ -31,7 +32,7 @@ AnyLayout = Layout[Any]
 STAGE = re.compile(r"^[ ]*-- @stage (\w+)(?: (\w+))?\n", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^-- @(\w+)\s*(.*)$")
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
-_FLAGS = frozenset({"allow-oom"})
+_FLAGS = frozenset({"allow-oom", "no-writes"})
 
 
 class ScriptError(Exception):

@@ -11,6 +11,7 @@ import structlog
 from croupier.engine import Engine
 from croupier.errors import CroupierError
 from croupier.partition import PartitionError, read_head
+from croupier.permissions import PermissionMissing, require_permissions
 from croupier.postgres import is_away
 from croupier.query import Sources
 from croupier.transport import BreakerState, Transport, TransportError
@@ -38,7 +39,7 @@ class RedisUnsuitable(CannotServe):
 
 
 async def check_redis(transport: Transport) -> None:
-    """Check version and eviction policy of the server. Raises RedisUnsuitable, and TransportError."""
+    """Check version, permissions and eviction policy. Raises RedisUnsuitable, and TransportError."""
     server = transport.server
     if server is not None:
         numbers = tuple(int(part) for part in server.version.split(".")[:2] if part.isdigit())
@@ -48,6 +49,10 @@ async def check_redis(transport: Transport) -> None:
             raise RedisUnsuitable(
                 f"{server.name} {server.version} is too old: at least {wanted} is needed (REDIS_URL)"
             )
+    try:
+        await require_permissions(transport)
+    except PermissionMissing as error:
+        raise RedisUnsuitable(str(error)) from None
     info = await transport.call("INFO", "memory")
     assert isinstance(info, bytes)
     policy = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line).get(

@@ -10,6 +10,7 @@ import structlog
 
 from croupier.economy import load_economy
 from croupier.partition import PARTITIONS
+from croupier.permissions import require_permissions
 from croupier.postgres import is_away
 from croupier.settings import Settings
 from croupier.transport import Transport, TransportError
@@ -30,7 +31,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Carry every partition's events to Postgres until `stop` is set. Waits for servers that are away.
 
     Raises, before anything is touched: EconomyError for a bad economy file, MigrationError, NotDurable,
-    InstallationMismatch, PartitionError, and ValueError for a URL that is none.
+    InstallationMismatch, PartitionError, PermissionMissing, and ValueError for a URL that is none.
     """
     tune_interpreter()
     economy = load_economy(Path(settings.economy) if settings.economy else None)
@@ -54,6 +55,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 async def _check(transport: Transport, database_url: str) -> None:
     """What must hold before the daemon may write."""
+    await require_permissions(transport)
     connection: asyncpg.Connection = await connect(database_url)
     try:
         await check(connection)

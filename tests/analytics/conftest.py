@@ -13,6 +13,7 @@ from croupier_cli.embedded.valkey import Valkey
 from tests.analytics.filled import fill
 from tests.analytics.town import ECONOMIES, NOW_MS, Played, play
 from tests.commands.world import World
+from tests.redis_server import administrator
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +28,8 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clic
 @pytest.fixture(scope="session")
 def played(valkey: Valkey, clickhouse_server: ClickHouseServer) -> Played:
     """The events of 40 days; ClickHouse holds them, some of them twice."""
-    import redis
 
-    with redis.Redis.from_url(valkey.url) as client:
+    with administrator(valkey.url) as client:
         client.flushall()
     town = play(valkey.url)
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import redis
+
+from tests.redis_server import administrator
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "benchmarks.md").read_text()
@@ -29,7 +30,7 @@ def benchmarks(redis_url: str, *arguments: str) -> "subprocess.CompletedProcess[
 def test_given_a_database_with_a_key_when_benchmarks_are_asked_for_then_they_refuse_it_and_the_key_stays(
     redis_url: str,
 ) -> None:
-    with redis.Redis.from_url(redis_url) as client:
+    with administrator(redis_url) as client:
         client.set("somebody's", "value")
 
         refused = benchmarks(redis_url, "bench/test_scripts.py")
@@ -50,7 +51,7 @@ def test_given_an_empty_database_when_suites_have_run_there_then_it_is_empty_aga
     assert left_out is not None
     assert "restore" in left_out[1].split(", ")
     assert "scripts" not in left_out[1].split(", ")
-    with redis.Redis.from_url(redis_url) as client:
+    with administrator(redis_url) as client:
         assert client.dbsize() == 0
 
 

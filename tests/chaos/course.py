@@ -116,7 +116,7 @@ async def until_quiet(casino: Casino) -> None:
         while time.monotonic() - since_s < QUIET_S:
             await asyncio.sleep(_POLL_S)
             now = await casino.last_entry()
-            open_bets = await casino.transport.call("ZCARD", keys.crash_open(PARTITION))
+            open_bets = await casino.administer("ZCARD", keys.crash_open(PARTITION))
             if now != last or now != await casino.cursor() or open_bets:
                 since_s, last = time.monotonic(), now
 

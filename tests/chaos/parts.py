@@ -18,6 +18,7 @@ from tests.chaos.forwarder import Forwarder
 from tests.chaos.servers import START_DEADLINE_S, ValkeyPair, started
 from tests.cli.support import command, environment, free_port
 from tests.embedded.support import query
+from tests.redis_server import login
 from tests.sync.support import generous_economy
 
 DAEMONS: Final = 2
@@ -68,7 +69,7 @@ class Parts:
         economy = directory / "economy.json"
         economy.write_bytes(canonical(generous_economy()))
         self._environment = environment(
-            REDIS_URL=f"redis://127.0.0.1:{self.to_valkey.port}/0",
+            REDIS_URL=login(self.to_valkey.port),
             DATABASE_URL=f"postgresql://croupier@127.0.0.1:{self.to_postgres.port}/croupier",
             JWT_SECRET_KEY=SECRET,
             CROUPIER_MASTER_KEYS=f"{MASTER_KEY_ID}:{self.master_key.hex()}",

@@ -12,6 +12,7 @@ import redis
 from croupier_cli.embedded import CannotStart, Postgres, Valkey
 from tests.chaos.forwarder import Forwarder
 from tests.cli.support import free_port
+from tests.redis_server import administrator, started_valkey
 
 START_DEADLINE_S: Final = 30.0
 _PAUSE_S: Final = 0.05
@@ -94,11 +95,11 @@ class ValkeyPair:
     @staticmethod
     def _start(place: _Place, *, master: _Place | None = None) -> Valkey:
         follow = ("--replicaof", "127.0.0.1", str(master.port)) if master else ()
-        return started(lambda: Valkey.start(place.directory, port=place.port, extra=(*_SETTINGS, *follow)))
+        return started(lambda: started_valkey(place.directory, port=place.port, extra=(*_SETTINGS, *follow)))
 
 
 def _client(server: Valkey) -> redis.Redis:
-    return redis.Redis.from_url(
+    return administrator(
         f"unix://{server.socket_path}", socket_timeout=_CALL_TIMEOUT_S, decode_responses=True
     )
 

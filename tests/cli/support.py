@@ -19,7 +19,8 @@ from typing import Any, NoReturn
 
 import psutil
 
-from croupier_cli.data_directory import read_secrets
+from croupier.settings import Settings
+from croupier_cli.data_directory import find_servers, read_secrets
 from croupier_http.auth import make_token
 from tests.embedded.support import is_gone, wait_until
 from tests.forked import run_forked
@@ -128,6 +129,11 @@ class Up:
     @property
     def port(self) -> int:
         return int(self.ready["url"].rpartition(":")[2])
+
+    @property
+    def redis_url(self) -> str:
+        """The URL of its own Redis with the password, which `ready` is without."""
+        return find_servers(Settings(data_dir=Path(self.ready["data_dir"]))).redis_url
 
     def child(self, words: str) -> psutil.Process:
         """The process of it that has these words in its command line."""

@@ -72,7 +72,7 @@ async def test_given_a_backup_when_restored_elsewhere_then_every_table_and_redis
 ) -> None:
     # Given
     tables, state = await played.casino.dump(), await played.casino.durable_state()
-    await played.casino.transport.call("FLUSHALL")
+    await played.casino.administer("FLUSHALL")
 
     # When
     restored = await second.asks("restore", "--from", str(file))
@@ -92,7 +92,7 @@ async def test_given_a_backup_when_restored_elsewhere_then_every_table_and_redis
 async def test_given_a_restored_backup_when_players_are_told_something_then_it_is_added_to_what_they_know(
     played: Installation, second: Installation, file: Path
 ) -> None:
-    await played.casino.transport.call("FLUSHALL")
+    await played.casino.administer("FLUSHALL")
     await second.asks("restore", "--from", str(file))
 
     async with asyncpg.create_pool(second.casino.database_url, min_size=1, max_size=2) as pool:
@@ -109,7 +109,7 @@ async def test_given_a_restored_backup_when_players_are_told_something_then_it_i
 async def test_given_a_restored_backup_when_players_play_on_then_no_nonce_comes_twice(
     played: Installation, second: Installation, file: Path
 ) -> None:
-    await played.casino.transport.call("FLUSHALL")
+    await played.casino.administer("FLUSHALL")
     await second.asks("restore", "--from", str(file))
 
     async with second.casino.daemon():
@@ -157,7 +157,7 @@ def flipped_at(share: float) -> Callable[[bytes], bytes]:
 async def test_given_a_damaged_file_when_restored_then_it_is_refused_and_nothing_is_written(
     played: Installation, second: Installation, file: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    await played.casino.transport.call("FLUSHALL")
+    await played.casino.administer("FLUSHALL")
     file.write_bytes(damage(file.read_bytes()))
 
     await second.refused("restore", "--from", str(file), said=("damaged",))
@@ -177,7 +177,7 @@ def forge(file: Path, directory: Path, change: Callable[[str, bytes], bytes]) ->
 async def test_given_a_table_exchanged_for_another_when_restored_then_it_is_refused(
     played: Installation, second: Installation, file: Path, tmp_path: Path
 ) -> None:
-    await played.casino.transport.call("FLUSHALL")
+    await played.casino.administer("FLUSHALL")
     forged = forge(file, tmp_path, lambda name, data: data[:-1] if name == "wallet_ledger.copy" else data)
 
     await second.refused("restore", "--from", str(forged), said=("damaged", "wallet_ledger"))
@@ -238,7 +238,7 @@ async def test_given_a_redis_of_another_installation_when_restored_from_a_file_t
 async def test_given_other_migrations_when_restored_from_a_file_then_it_is_refused(
     played: Installation, second: Installation, file: Path, tmp_path: Path
 ) -> None:
-    await played.casino.transport.call("FLUSHALL")
+    await played.casino.administer("FLUSHALL")
     forged = forge(file, tmp_path, lambda _, data: data.replace(b"0001_events", b"0001_others"))
 
     await second.refused("restore", "--from", str(forged), said=("migrations",))

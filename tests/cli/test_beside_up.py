@@ -129,7 +129,7 @@ def test_given_a_player_when_shown_then_every_field_has_its_meaning_and_no_part_
     for name, field in PLAYER.fields.items():
         assert name in lines
         assert field.meaning in lines
-    with redis.Redis.from_url(up.ready["redis_url"]) as client:
+    with redis.Redis.from_url(up.redis_url) as client:
         record = client.get("{0}:player:11")
     assert isinstance(record, bytes)
     for text in (lines, as_json):

@@ -4,6 +4,7 @@ import asyncio
 import re
 import urllib.request
 from pathlib import Path
+from typing import Any, cast
 
 import asyncpg
 from msgspec.structs import replace
@@ -89,10 +90,9 @@ async def outbox_of(redis_url: str) -> bytes:
     """Every entry of every outbox."""
     transport = Transport(redis_url)
     await transport.open()
-    streams = await transport.call("KEYS", "{*}:outbox:*")
-    assert isinstance(streams, list)
+    _, streams = cast(Any, await transport.call("SCAN", 0, "MATCH", "{*}:outbox:*", "COUNT", 1_000_000))
     assert streams
-    entries = [repr(await transport.call("XRANGE", stream, "-", "+")).encode() for stream in streams]  # type: ignore[arg-type]
+    entries = [repr(await transport.call("XRANGE", stream, "-", "+")).encode() for stream in streams]
     record = await transport.call("GET", f"{{0}}:player:{PLAYER}")
     await transport.close()
     assert isinstance(record, bytes)
@@ -109,7 +109,7 @@ def test_given_a_whole_installation_when_it_is_searched_for_live_seeds_then_ther
         answers = play(up)
         secrets = (tmp_path / "data" / "secrets.env").read_text()
         master_keys = MasterKeys.parse(re.findall(r"^CROUPIER_MASTER_KEYS=(.+)$", secrets, re.MULTILINE)[0])
-        redis_url, database_url = up.ready["redis_url"], up.ready["database_url"]
+        redis_url, database_url = up.redis_url, up.ready["database_url"]
         installation = query(database_url, "SELECT id FROM installation")
         wait_until(lambda: query(database_url, "SELECT count(*) FROM events") == 2 + 3 + 5 + 4, DEADLINE_S)
         searched = {

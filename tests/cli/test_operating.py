@@ -20,6 +20,7 @@ from croupier.scripts import Scripts
 from croupier.transport import Transport
 from tests.cli.support import DEADLINE_S, Environment, Outcome, croupier, environment, started
 from tests.embedded.support import wait_until
+from tests.redis_server import administrator
 
 FIRST = version(load_economy())
 
@@ -67,7 +68,7 @@ class Operator:
         return found
 
     def pool(self) -> dict[bytes, bytes]:
-        with redis.Redis.from_url(self.redis_url) as client:
+        with administrator(self.redis_url) as client:
             return dict(client.hgetall("{0}:pool:festival"))
 
 
@@ -77,7 +78,7 @@ def operator(redis_url: str, database_url: str) -> Iterator[Operator]:
     operator = Operator(redis_url, database_url)
     operator.runs("migrate")
     with started("sync", operator.env):
-        with redis.Redis.from_url(redis_url) as client:
+        with administrator(redis_url) as client:
             wait_until(lambda: bool(client.hget("{0}:head", "economy")), DEADLINE_S)
         yield operator
 
@@ -171,7 +172,7 @@ def test_given_a_version_of_an_older_release_when_rolled_back_to_then_its_name_a
 
     assert operator.asks("economy", "rollback") == {"from": later, "to": name, "changed": True}
 
-    with redis.Redis.from_url(operator.redis_url) as client:
+    with administrator(operator.redis_url) as client:
         assert client.get(f"{{0}}:economy:{name}") == form
         assert client.hget("{0}:head", "economy") == name.encode()
     assert operator.pushes()[0]["version"] == name
@@ -217,7 +218,7 @@ def test_given_no_daemon_when_rolled_back_without_a_version_then_refused_and_wit
 ) -> None:
     operator = Operator(redis_url, database_url)
     operator.runs("migrate")
-    with started("sync", operator.env), redis.Redis.from_url(redis_url) as client:
+    with started("sync", operator.env), administrator(redis_url) as client:
         wait_until(lambda: bool(client.hget("{0}:head", "economy")), DEADLINE_S)
     file = tmp_path / "economy.json"
     file.write_text(json.dumps(json.loads(canonical(load_economy())) | {"initial_gems": 1}))
@@ -343,7 +344,7 @@ def test_given_no_limited_pool_when_stock_is_added_then_refused(
 def test_given_a_redis_of_another_installation_when_operated_then_refused_and_nothing_is_changed(
     operator: Operator,
 ) -> None:
-    with redis.Redis.from_url(operator.redis_url) as client:
+    with administrator(operator.redis_url) as client:
         installation = client.hget("{0}:head", "installation")
         assert isinstance(installation, bytes)
         client.hset("{0}:head", "installation", "another")

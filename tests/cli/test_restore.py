@@ -22,7 +22,7 @@ async def test_given_an_empty_redis_when_restored_then_it_holds_what_it_held_and
 ) -> None:
     # Given
     before = await played.casino.durable_state()
-    await played.casino.transport.call("FLUSHALL")
+    await played.casino.administer("FLUSHALL")
 
     # When
     restored = (await played.asks("restore"))["partitions"][0]
@@ -42,7 +42,7 @@ async def test_given_an_empty_redis_when_restored_then_it_holds_what_it_held_and
 async def test_given_a_restored_redis_when_restored_again_then_the_digest_is_the_same(
     played: Installation,
 ) -> None:
-    await played.casino.transport.call("FLUSHALL")
+    await played.casino.administer("FLUSHALL")
 
     first = await played.asks("restore")
     second = await played.asks("restore")

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import redis
 
-from croupier_cli.embedded import Postgres, Valkey, process
+from croupier_cli.embedded import Postgres, process
 from tests.cli.support import (
     DEADLINE_S,
     ask,
@@ -23,6 +22,7 @@ from tests.cli.support import (
     running_up,
 )
 from tests.embedded.support import query
+from tests.redis_server import administrator, started_valkey
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -68,9 +68,9 @@ def test_given_nothing_when_up_then_its_curl_pulls_and_the_next_start_finds_bala
 
 def _require_postgres_has_all(data: Path) -> None:
     """What was in the outbox when `up` was stopped is in Postgres, and no event is there twice."""
-    with Postgres.start(data / "postgres") as postgres, Valkey.start(data / "valkey") as valkey:
+    with Postgres.start(data / "postgres") as postgres, started_valkey(data / "valkey") as valkey:
         events = query(postgres.url, "SELECT array_agg(type ORDER BY seq) FROM events")
-        with redis.Redis.from_url(valkey.url) as client:
+        with administrator(valkey.url) as client:
             (outbox,) = client.keys("{0}:outbox:*")
             assert client.xlen(outbox) == len(events)
     assert events == ["epoch.opened", "economy.changed", "gacha.pulled"]

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import redis
 
-from croupier_cli.embedded import Valkey
 from tests.cli.support import croupier, environment, free_port, processes_of_directory
 from tests.embedded.support import query
+from tests.redis_server import administrator, started_valkey
 from tests.transport import scripted_server
 from tests.transport.scripted_server import ScriptedServer
 
@@ -84,7 +83,7 @@ def test_given_a_wrong_setting_when_up_then_refused(data: Path, variable: str, v
 
 
 def test_given_a_redis_that_evicts_when_up_then_refused(data: Path, redis_url: str) -> None:
-    with redis.Redis.from_url(redis_url) as client:
+    with administrator(redis_url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
         try:
             refused = croupier("up", env=variables(data, REDIS_URL=redis_url))
@@ -117,14 +116,14 @@ def test_given_servers_that_cannot_be_reached_when_up_then_refused_and_no_passwo
 def _give_to_installation(redis_url: str, installation: str) -> bytes:
     """Make Redis hold the head of a partition of this installation; a digest of what it then holds."""
     fields = {"epoch": 3, "identity": "a:b", "economy": "", "schema": 1, "fence": "", "partitions": 1}
-    with redis.Redis.from_url(redis_url) as client:
+    with administrator(redis_url) as client:
         client.hset("{0}:head", mapping={**fields, "installation": installation})
         client.xadd("{0}:outbox:closed", {"h": "x"}, id="3-0")
     return _digest(redis_url)
 
 
 def _digest(redis_url: str) -> bytes:
-    with redis.Redis.from_url(redis_url) as client:
+    with administrator(redis_url) as client:
         return b"".join(client.dump(key) or b"" for key in sorted(client.keys()))
 
 
@@ -172,7 +171,7 @@ def test_given_a_data_directory_that_lost_its_postgres_when_up_then_refused_and_
 ) -> None:
     kept = {"JWT_SECRET_KEY": "5f1c9e27a84b03d6e2b7f0c4918a6d35", "CROUPIER_MASTER_KEYS": f"1:{'ab' * 32}"}
     (directory / "secrets.env").write_text("".join(f"{name}={value}\n" for name, value in kept.items()))
-    with Valkey.start(directory / "valkey") as valkey:
+    with started_valkey(directory / "valkey") as valkey:
         _give_to_installation(valkey.url, "lost-one")
     refused = croupier("up", env=variables(directory))
     assert refused.exit_code == 2

@@ -79,7 +79,7 @@ async def record(world: World, uid: int) -> Crash:
 
 async def open_players(world: World) -> dict[int, int]:
     """The sweeper's index: the time of the bet, by player."""
-    index: Any = await world.transport.call("ZRANGE", keys.crash_open(P), 0, -1, "WITHSCORES")
+    index: Any = await world.administer("ZRANGE", keys.crash_open(P), 0, -1, "WITHSCORES")
     return {int(uid): int(score) for uid, score in zip(index[::2], index[1::2], strict=True)}
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec.structs import replace
@@ -52,6 +51,7 @@ from tests.commands.world import MASTER_KEY, P, World, caller, encoded
 from tests.model import queries
 from tests.model.casino import BALANCE_MAX, Answer, Ask, Casino, Json, Recorded, Refused
 from tests.model.commands import actions, crash, fairness, gacha, rewards, rps, sessions, slot
+from tests.redis_server import administrator
 
 ADMIN = 900
 HOUR_MS = 3_600_000
@@ -76,7 +76,7 @@ class EngineAndModel(RuleBasedStateMachine):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        with redis.Redis.from_url(url) as client:
+        with administrator(url) as client:
             client.flushall()
         self.runner = asyncio.Runner()
         self.world = self.runner.run(World.of(url, ECONOMIES[0]))

@@ -58,7 +58,7 @@ async def change_session(world: World, uid: int, game: Game = "gacha", **fields:
 
 async def index(world: World) -> dict[str, int]:
     """When which session is to be looked at."""
-    found: Any = await world.transport.call("ZRANGE", keys.session_open(P), 0, -1, "WITHSCORES")
+    found: Any = await world.administer("ZRANGE", keys.session_open(P), 0, -1, "WITHSCORES")
     return {name.decode(): int(score) for name, score in zip(found[::2], found[1::2], strict=True)}
 
 

@@ -22,7 +22,7 @@ def durable(name: str, record: bytes) -> bytes:
 async def stored(world: World) -> Store:
     """Every key but head, outbox and the indexes of what is open; of records the durable part."""
     call = world.transport.call
-    names: Any = await call("KEYS", "*")
+    names: Any = await world.administer("KEYS", "*")
     texts = sorted(name.decode() for name in names)
     others = [name for name in texts if name == keys.head(P) or name.startswith(keys.outbox(P, ""))]
     assert len(others) == 2
@@ -39,5 +39,5 @@ async def stored(world: World) -> Store:
 
 async def index(world: World, name: str) -> dict[str, int]:
     """A sorted set: scores by member."""
-    found: Any = await world.transport.call("ZRANGE", name, 0, -1, "WITHSCORES")
+    found: Any = await world.administer("ZRANGE", name, 0, -1, "WITHSCORES")
     return {member.decode(): int(score) for member, score in zip(found[::2], found[1::2], strict=True)}

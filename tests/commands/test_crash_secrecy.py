@@ -102,7 +102,7 @@ async def test_given_open_rounds_when_all_that_they_left_is_searched_then_no_cra
         await sweep.tick(NOON_MS)
         await sweep.tick(NOON_MS + 1)
 
-    index: Any = await casino.transport.call("ZRANGE", keys.crash_open(P), 0, -1, "WITHSCORES")
+    index: Any = await casino.administer("ZRANGE", keys.crash_open(P), 0, -1, "WITHSCORES")
     assert len(index) == 2 * len(uids)
     await casino.transport.call("DEL", keys.crash_open(P))  # looked at by itself
     places = {
@@ -141,7 +141,7 @@ async def test_given_two_players_whose_crash_points_differ_when_they_bet_then_on
     low, high = player_who_crashes(100, 100, after=100), player_who_crashes(50_000, CAP, after=100)
     assert len(str(low)) == len(str(high))
     first = await bet_event(casino, low, OP_ID)
-    await casino.transport.call("FLUSHALL")
+    await casino.administer("FLUSHALL")
     again = await World.of(redis_url, crash_economy())
     try:
         second = await bet_event(again, high, OP_ID)

@@ -277,9 +277,9 @@ async def test_given_no_postgres_when_a_rotation_was_lost_then_its_repetition_is
 ) -> None:
     await world.rotate(1, "mine", key="rotate-1")
     await world.rotate(1, "mine", key="rotate-1")  # as long as the event is there, a repetition is answered
-    streams: Any = await world.transport.call("KEYS", "{0}:outbox:*")
+    streams: Any = await world.administer("KEYS", "{0}:outbox:*")
     newest: Any = await world.transport.call("XREVRANGE", streams[0], "+", "-", "COUNT", 1)
-    await world.transport.call("XDEL", streams[0], newest[0][0])
+    await world.administer("XDEL", streams[0], newest[0][0])
 
     error = await world.refused(world.rotate(1, "mine", key="rotate-1"))
 

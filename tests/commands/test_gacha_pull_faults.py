@@ -40,7 +40,7 @@ async def test_given_a_key_of_another_type_when_pulled_then_it_fails_and_nothing
     if name == "outbox":
         name = keys.outbox(P, (await limited.head()).fence)
     await limited.transport.call("DEL", name)
-    await limited.transport.call("RPUSH", name, "not what it should be")
+    await limited.administer("RPUSH", name, "not what it should be")
 
     await failed_without_trace(limited, count)
 
@@ -51,7 +51,7 @@ async def test_given_a_head_or_an_economy_of_another_type_when_an_engine_reads_i
 ) -> None:
     name = keys.head(P) if name == "head" else keys.economy(P, version(limited.economy))
     await limited.transport.call("DEL", name)
-    await limited.transport.call("RPUSH", name, "not what it should be")
+    await limited.administer("RPUSH", name, "not what it should be")
     limited.engine = await limited.another_engine()
 
     await failed_without_trace(limited)
@@ -99,7 +99,7 @@ async def test_given_the_second_draw_fails_when_a_ten_pull_runs_then_the_first_l
     world = await open_world(main(weights_ppm=certain("Epic"), pity=pity, stock=stock))
     await world.put_player(1)
     await world.put_gacha(1, since_legendary=89)
-    await world.transport.call("HDEL", POOL, "Epic")
+    await world.administer("HDEL", POOL, "Epic")
 
     if count == 10:
         await failed_without_trace(world, 10)

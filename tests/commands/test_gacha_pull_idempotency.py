@@ -184,7 +184,7 @@ async def test_given_a_kept_reply_when_its_time_to_live_ends_then_the_key_is_fre
     world = await open_world(main(), settings=settings)
     await world.pull(1, key=KEY)
 
-    left_ms = await world.transport.call("PTTL", IDEM)
+    left_ms = await world.administer("PTTL", IDEM)
     assert isinstance(left_ms, int) and 17_000 < left_ms <= 77_000
     await world.transport.call("DEL", IDEM)  # as the server does by then
 
@@ -200,7 +200,7 @@ async def test_given_a_replay_when_it_is_answered_then_it_does_not_lengthen_the_
 
     await world.pull(1, key=KEY)
 
-    left_ms = await world.transport.call("PTTL", IDEM)
+    left_ms = await world.administer("PTTL", IDEM)
     assert isinstance(left_ms, int) and left_ms <= 50_000
 
 
@@ -225,7 +225,7 @@ async def test_given_no_key_when_a_request_is_repeated_then_each_has_its_effect_
         assert not replayed
 
     assert len(await world.events("gacha.pulled")) == 2
-    assert await world.transport.call("KEYS", "*idem*") == []
+    assert await world.administer("KEYS", "*idem*") == []
 
 
 @pytest.mark.parametrize("key", ["~" * 255, "{1}:player:2", '"\\{}%s%d#<uid>', "!"])
@@ -236,5 +236,5 @@ async def test_given_an_opaque_key_when_it_is_used_then_it_is_kept_under_its_own
     reply, replayed = await world.pull_twice(1, key=key)
 
     assert replayed and encoded(reply) == encoded(first)
-    assert await world.transport.call("KEYS", "*idem*") == [f"{{0}}:idem:1:{key}".encode()]
+    assert await world.administer("KEYS", "*idem*") == [f"{{0}}:idem:1:{key}".encode()]
     assert (await world.events())[-1].header.idempotency_key == key

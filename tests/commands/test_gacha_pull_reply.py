@@ -196,7 +196,7 @@ def folded(events: list[Event]) -> dict[tuple[str, str], bytes]:
 async def held(world: World) -> dict[tuple[str, str], bytes]:
     """The durable part of what Redis holds."""
     state: dict[tuple[str, str], bytes] = {}
-    names: Any = await world.transport.call("KEYS", f"{{{P}}}:*")
+    names: Any = await world.administer("KEYS", f"{{{P}}}:*")
     for name in map(bytes.decode, names):
         kind = name.split(":")[1]
         if kind == "pool":

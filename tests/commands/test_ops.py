@@ -201,7 +201,7 @@ async def test_given_a_partition_that_is_not_in_force_when_asked_then_it_is_unkn
     if state == "closed":
         await casino.shut()
     elif state == "empty":
-        await casino.transport.call("FLUSHALL")
+        await casino.administer("FLUSHALL")
     elif state == "another server":
         await casino.transport.call("HSET", keys.head(P), "identity", "0" * 40 + ":" + "1" * 40)
     else:

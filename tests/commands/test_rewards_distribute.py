@@ -29,7 +29,7 @@ async def grant(
 
 
 async def ttl_ms(world: World, key: str, uid: int = 1) -> Any:
-    return await world.transport.call("PTTL", keys.idempotency(P, uid, f"rewards.distribute {key}"))
+    return await world.administer("PTTL", keys.idempotency(P, uid, f"rewards.distribute {key}"))
 
 
 async def test_given_a_player_when_tokens_are_granted_then_balance_reply_and_event_agree(
@@ -230,7 +230,7 @@ async def test_given_no_key_at_all_when_repeated_then_each_is_a_grant_and_nothin
         reply = (await grant(world, replace(GIFT, key=None))).reply
         assert (reply.balance, reply.key) == (expected, None)
 
-    assert await world.transport.call("KEYS", "*idem*") == []
+    assert await world.administer("KEYS", "*idem*") == []
 
 
 async def test_given_a_refused_grant_when_its_cause_is_gone_then_the_same_key_grants(world: World) -> None:

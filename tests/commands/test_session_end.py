@@ -100,7 +100,7 @@ async def test_given_an_ended_session_when_its_key_is_looked_at_then_it_does_not
     opened = await start(world, 1)
     await end(world, 1, opened.session_id)
 
-    assert await world.transport.call("PTTL", f"{{0}}:idem:1:session.end {opened.session_id}") == -1
+    assert await world.administer("PTTL", f"{{0}}:idem:1:session.end {opened.session_id}") == -1
 
 
 async def test_given_100_ends_at_once_when_all_are_done_then_the_replies_are_equal_to_the_byte(
@@ -243,4 +243,4 @@ async def test_given_a_player_from_the_mirror_when_ended_then_only_durable_field
     await end(world, 1, opened.session_id)
 
     assert (await world.existing_player(1)).sessions == 0
-    assert await world.transport.call("STRLEN", name) == PLAYER.durable_size
+    assert await world.administer("STRLEN", name) == PLAYER.durable_size

@@ -211,7 +211,7 @@ async def test_given_a_missing_master_key_when_a_round_reaches_its_target_then_t
 ) -> None:
     uid = player_who_crashes(300, CAP)
     await bet(casino, uid, 100, 2.0)
-    await casino.transport.call("SCRIPT", "FLUSH")
+    await casino.administer("SCRIPT", "FLUSH")
     stranger = await casino.another_engine(Settings(master_keys="2:" + "0" * 64))
 
     assert await sweep_at(casino, OpenBets(stranger, P), ends_ms(uid, 200)) == [uid]
@@ -262,7 +262,7 @@ async def test_given_several_sweepers_when_they_run_then_one_has_the_lease_and_t
         await sweeper.tick()
 
     assert len(ticks) == 4 and ticks[3] is not ticks[0]
-    left_ms: Any = await casino.transport.call("PTTL", keys.sweeper(P))
+    left_ms: Any = await casino.administer("PTTL", keys.sweeper(P))
     assert 0 < left_ms <= sweeping._LEASE_MS
 
 
@@ -312,7 +312,7 @@ async def test_given_a_server_that_loses_its_connections_when_rounds_end_then_ea
         for uid in range(1, 41):
             await bet(real, uid, 100, None)
             if uid % 10 == 0:
-                await real.transport.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                await real.administer("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
                 await connected(real.engine)
 
         async def all_settled() -> bool:

@@ -32,6 +32,7 @@ from croupier_schemas.fairness import FairnessRotate, FairnessRotateReply
 from croupier_schemas.gacha import GachaPull, GachaPullReply
 from croupier_schemas.records import GACHA, PLAYER, Gacha, Player
 from tests.model.fairness import INSTALLATION
+from tests.redis_server import administer, administrator
 
 P = 0
 MASTER_KEY = hashlib.sha256(b"master key of the command tests").digest()
@@ -247,15 +248,14 @@ class World:
 
     # What Redis holds.
 
+    async def administer(self, *command: str | bytes | int) -> Any:
+        """Have Redis' administrator run a command, for what Croupier itself may not do."""
+        return await administer(self.url, *command)
+
     async def dump(self) -> dict[bytes, bytes]:
         """Every key, and its value as the server would move it to another one."""
-        names: Any = await self.transport.call("KEYS", "*")
-        return {name: await self._dump(name) for name in sorted(names)}
-
-    async def _dump(self, name: bytes) -> bytes:
-        value = await self.transport.call("DUMP", name)
-        assert isinstance(value, bytes)
-        return value
+        with administrator(self.url) as client:
+            return {name: client.dump(name) for name in sorted(client.keys())}
 
     async def player(self, uid: int) -> Player | None:
         data: Any = await self.transport.call("GET", keys.player(P, uid))

@@ -19,6 +19,7 @@ from croupier_cli.embedded import (
     Valkey,
 )
 from tests.embedded.support import is_gone, processes_of
+from tests.redis_server import administrator, login, started_valkey
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def listener() -> Iterator[socket.socket]:
 
 
 def connect(valkey: Valkey) -> "redis.Redis":
-    return redis.Redis.from_url(valkey.url, decode_responses=True)
+    return administrator(valkey.url, decode_responses=True)
 
 
 def start_on_some_port(data_dir: Path) -> tuple[Valkey, int]:
@@ -38,32 +39,32 @@ def start_on_some_port(data_dir: Path) -> tuple[Valkey, int]:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port: int = probe.getsockname()[1]
         try:
-            return Valkey.start(data_dir, port=port), port
+            return started_valkey(data_dir, port=port), port
         except PortInUse:
             continue
     raise AssertionError("no port stays free")
 
 
 def test_given_a_key_when_stopped_and_started_again_then_it_is_there(tmp_path: Path) -> None:
-    with Valkey.start(tmp_path) as valkey, connect(valkey) as client:
+    with started_valkey(tmp_path) as valkey, connect(valkey) as client:
         client.set("key", "value")
         assert valkey.stop() == 0
-    with Valkey.start(tmp_path) as valkey, connect(valkey) as client:
+    with started_valkey(tmp_path) as valkey, connect(valkey) as client:
         assert client.get("key") == "value"
 
 
 def test_given_a_synced_key_when_killed_and_started_again_then_it_is_there(tmp_path: Path) -> None:
-    with Valkey.start(tmp_path, extra=("--appendfsync", "always")) as valkey, connect(valkey) as client:
+    with started_valkey(tmp_path, extra=("--appendfsync", "always")) as valkey, connect(valkey) as client:
         client.set("key", "value")
         assert valkey.kill() == -9
-    with Valkey.start(tmp_path) as valkey, connect(valkey) as client:
+    with started_valkey(tmp_path) as valkey, connect(valkey) as client:
         assert client.get("key") == "value"
 
 
 def test_given_no_append_only_file_when_started_again_then_the_server_is_empty(tmp_path: Path) -> None:
-    with Valkey.start(tmp_path, appendonly=False) as valkey, connect(valkey) as client:
+    with started_valkey(tmp_path, appendonly=False) as valkey, connect(valkey) as client:
         client.set("key", "value")
-    with Valkey.start(tmp_path, appendonly=False) as valkey, connect(valkey) as client:
+    with started_valkey(tmp_path, appendonly=False) as valkey, connect(valkey) as client:
         assert client.dbsize() == 0
 
 
@@ -77,7 +78,7 @@ def test_given_a_running_server_when_stopped_then_no_process_is_left(tmp_path: P
 
 
 def test_given_the_defaults_when_started_then_it_keeps_data_and_refuses_strangers(tmp_path: Path) -> None:
-    with Valkey.start(tmp_path) as valkey, connect(valkey) as client:
+    with started_valkey(tmp_path) as valkey, connect(valkey) as client:
         names = ("appendonly", "appendfsync", "save", "maxmemory-policy", "protected-mode", "port", "dir")
         assert {name: client.config_get(name)[name] for name in names} == {
             "appendonly": "yes",
@@ -94,7 +95,9 @@ def test_given_the_defaults_when_started_then_it_keeps_data_and_refuses_stranger
 
 def test_given_extra_arguments_when_started_then_they_win(tmp_path: Path) -> None:
     with (
-        Valkey.start(tmp_path, extra=("--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")) as valkey,
+        started_valkey(
+            tmp_path, extra=("--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
+        ) as valkey,
         connect(valkey) as client,
     ):
         assert client.config_get("maxmemory")["maxmemory"] == str(64 * 2**20)
@@ -104,8 +107,8 @@ def test_given_extra_arguments_when_started_then_they_win(tmp_path: Path) -> Non
 def test_given_a_port_when_started_then_it_listens_there_and_on_its_socket(tmp_path: Path) -> None:
     valkey, port = start_on_some_port(tmp_path)
     with valkey:
-        assert valkey.url == f"redis://127.0.0.1:{port}/0"
-        with connect(valkey) as client, redis.Redis(unix_socket_path=str(valkey.socket_path)) as local:
+        assert valkey.url == login(port)
+        with connect(valkey) as client, administrator(f"unix://{valkey.socket_path}") as local:
             client.set("key", "value")
             assert local.get("key") == b"value"
 
@@ -122,7 +125,7 @@ def test_given_a_port_in_use_when_started_then_refused_and_nothing_is_made(
 def test_given_a_directory_in_use_when_started_again_then_refused_and_the_first_runs_on(
     tmp_path: Path,
 ) -> None:
-    with Valkey.start(tmp_path) as valkey, connect(valkey) as client:
+    with started_valkey(tmp_path) as valkey, connect(valkey) as client:
         client.set("key", "value")
         files = sorted(path for path in tmp_path.rglob("*"))
         with pytest.raises(DataDirectoryInUse) as refusal:
@@ -167,7 +170,7 @@ def test_given_a_long_path_when_started_then_the_socket_lies_elsewhere_and_goes_
     tmp_path: Path,
 ) -> None:
     data_dir = tmp_path / ("long" * 30)
-    with Valkey.start(data_dir) as valkey, connect(valkey) as client:
+    with started_valkey(data_dir) as valkey, connect(valkey) as client:
         assert client.ping()
         directory = valkey.socket_path.parent
         assert not directory.is_relative_to(data_dir)
@@ -176,7 +179,7 @@ def test_given_a_long_path_when_started_then_the_socket_lies_elsewhere_and_goes_
 
 
 def test_given_spaces_in_the_path_when_started_then_the_url_works(tmp_path: Path) -> None:
-    with Valkey.start(tmp_path / "a b?c") as valkey, connect(valkey) as client:
+    with started_valkey(tmp_path / "a b?c") as valkey, connect(valkey) as client:
         assert client.ping()
 
 

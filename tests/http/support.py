@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 import jwt
-import redis
 from msgspec.structs import replace
 
 from croupier.fairness.seeds import MasterKeys
@@ -18,6 +17,7 @@ from croupier.settings import Settings
 from croupier_http.auth import Role, make_token
 from croupier_http.worker import run_worker
 from croupier_schemas.economy import Tier
+from tests.redis_server import administrator
 
 SECRET = "a secret of the tests, of as many bytes as the longest hash needs: 64"
 MASTER_KEYS = MasterKeys.generate()
@@ -178,7 +178,7 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
 
 def dump(redis_url: str) -> dict[bytes, bytes]:
     """Everything that Redis holds, to compare; but for the sweeper's lease, which comes and goes by itself."""
-    with redis.Redis.from_url(redis_url) as client:
+    with administrator(redis_url) as client:
         return {key: client.dump(key) for key in client.scan_iter() if not key.endswith(b":sweeper")}
 
 

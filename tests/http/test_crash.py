@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-import redis
 
 from croupier.fairness.seeds import MasterKeys
 from croupier_schemas import keys
@@ -19,6 +18,7 @@ from tests.http.support import (
 )
 from tests.model import crash as model
 from tests.model import fairness
+from tests.redis_server import administrator
 
 BET = "/api/games/crash/bet"
 CASHOUT = "/api/games/crash/cashout"
@@ -143,7 +143,7 @@ async def test_given_open_rounds_when_metrics_and_the_log_are_read_then_no_crash
         seen = (
             (await client.get("/metrics")).body + caplog.text.encode() + "".join(capfd.readouterr()).encode()
         )
-        with redis.Redis.from_url(redis_url) as db:
+        with administrator(redis_url) as db:
             installation = db.hget(keys.head(0), "installation").decode()
     for uid in range(1, 31):
         seed = MasterKeys.parse(MASTER_KEYS).seed(installation, uid, 1).reveal()

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-import redis
 
 from croupier.settings import Settings, SettingsError
 from croupier_http.endpoints import CLOCK
 from tests.http.support import PULL, Client, assert_is_error, dump, running, settings_for, token
+from tests.redis_server import administrator
 
 NOON_MS = 1_773_111_600_000  # 2026-03-10T12:00:00+09:00
 DAY_MS = 86_400_000
@@ -19,7 +19,7 @@ def deterministic(redis_url: str, text: str = "our tests", **changes: Any) -> Se
 
 async def draws(redis_url: str, text: str) -> list[Any]:
     """What three pulls and the shown commitment are on an installation of its own."""
-    with redis.Redis.from_url(redis_url) as server:
+    with administrator(redis_url) as server:
         server.flushall()
     async with running(deterministic(redis_url, text)) as client:
         shown = (await client.get("/api/fairness")).json

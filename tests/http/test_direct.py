@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 import pytest
-import redis
 
 from croupier_http import protocol
 from croupier_http.app import App
@@ -24,6 +23,7 @@ from tests.http.support import (
     token,
     until,
 )
+from tests.redis_server import administrator
 
 JSON = "Content-Type: application/json"
 BODY = b'{"count":1}'
@@ -147,7 +147,7 @@ async def test_given_a_client_that_leaves_before_its_reply_when_gone_then_the_pu
     by_task: list[str], client: Client, redis_url: str
 ) -> None:
     before = (await client.get(WALLET)).json["tokens"]
-    with redis.Redis.from_url(redis_url) as pauses:
+    with administrator(redis_url) as pauses:
         pauses.execute_command("CLIENT", "PAUSE", 200)
     _, writer = await asyncio.open_connection("127.0.0.1", client.port)
     writer.write(post(JSON))
@@ -173,7 +173,7 @@ async def test_given_a_slow_answer_when_the_connection_may_not_be_idle_so_long_t
 
 async def _kept_for_its_answer(client: Client, redis_url: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-    with redis.Redis.from_url(redis_url) as pauses:
+    with administrator(redis_url) as pauses:
         pauses.execute_command("CLIENT", "PAUSE", 400)
     writer.write(post(JSON))
 

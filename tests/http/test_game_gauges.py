@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from msgspec.structs import replace
 
 from croupier.crash.overdue import COUNTED_MAX
@@ -14,6 +13,7 @@ from croupier_schemas.records import CRASH
 from tests.commands.economies import banner, economy
 from tests.http.support import Client, running, settings_for, token, until
 from tests.http.test_pages import samples
+from tests.redis_server import administrator
 from tests.transport.own_server import free_port
 
 OVERDUE = "game_crash_bets_overdue"
@@ -54,7 +54,7 @@ def stop_sweeping(server: Any) -> None:
 async def test_given_bets_that_nobody_settles_when_their_rounds_must_be_over_then_those_are_counted_until_settled(
     client: Client, redis_url: str
 ) -> None:
-    with redis.Redis.from_url(redis_url) as server:
+    with administrator(redis_url) as server:
         stop_sweeping(server)
         # At 6 % a second a round is at 2.00 after 11.6 s, and at the cap of 1000 after 115.2 s.
         for uid, target, began_s in ((1, 2.0, 30), (2, 2.0, 12), (3, None, 60), (4, None, 130), (5, 2.0, 0)):
@@ -76,7 +76,7 @@ async def test_given_bets_that_nobody_settles_when_their_rounds_must_be_over_the
 async def test_given_an_index_with_more_than_bets_in_it_when_counted_then_only_what_is_open_and_no_more_than_a_bound(
     client: Client, redis_url: str
 ) -> None:
-    with redis.Redis.from_url(redis_url) as server:
+    with administrator(redis_url) as server:
         stop_sweeping(server)
         await bet(client, 1, auto_cashout=2.0)
         begin_earlier(server, 1, 60)

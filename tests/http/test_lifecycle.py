@@ -12,7 +12,6 @@ from typing import Final
 import aiohttp
 import psutil
 import pytest
-import redis
 from msgspec.structs import replace
 
 from croupier_cli.embedded import Valkey
@@ -32,6 +31,7 @@ from tests.http.support import (
     until_ready,
 )
 from tests.http.test_pages import samples
+from tests.redis_server import administrator, login, started_valkey
 from tests.transport.proxy import Direction, Kind, Proxy
 from tests.ws.support import connected
 
@@ -193,7 +193,7 @@ async def test_given_unusable_settings_when_started_then_one_line_and_exit_code_
 
 
 async def test_given_a_redis_that_evicts_when_started_then_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    with Valkey.start(tmp_path, extra=("--maxmemory-policy", "allkeys-lru")) as valkey:
+    with started_valkey(tmp_path, extra=("--maxmemory-policy", "allkeys-lru")) as valkey:
         async with starting(settings_for(valkey.url, workers=2)) as server:
             assert await server.ended() == 2
         assert len(server.lines) == 1
@@ -206,7 +206,7 @@ async def test_given_a_redis_kept_by_a_postgres_when_started_without_it_then_one
 ) -> None:
     async with serving(settings_for(redis_url)) as (_, client):
         await until_ready(client)
-    with redis.Redis.from_url(redis_url) as plain:
+    with administrator(redis_url) as plain:
         plain.hset(keys.head(0), "installation", "another")
     state = dump(redis_url)
 
@@ -221,7 +221,7 @@ async def test_given_redis_lost_when_pulling_then_503_at_once_and_200_again_when
     tmp_path: Path,
 ) -> None:
     port = free_port()
-    with Valkey.start(tmp_path, port=port) as valkey:
+    with started_valkey(tmp_path, port=port) as valkey:
         url = valkey.url
         async with serving(settings_for(url)) as (server, client):
             await until_ready(client)
@@ -234,7 +234,7 @@ async def test_given_redis_lost_when_pulling_then_503_at_once_and_200_again_when
             assert (await client.get("/ready")).json["failed"] == ["redis", "partition"]
             assert (await client.get("/health")).status == 200
 
-            with Valkey.start(tmp_path, port=port):
+            with started_valkey(tmp_path, port=port):
                 await until_ready(client)
                 after = (await client.post(PULL)).json
             assert after["balance"] == before["balance"] - 5_000
@@ -245,11 +245,11 @@ async def test_given_redis_lost_when_pulling_then_503_at_once_and_200_again_when
 
 async def test_given_no_redis_yet_when_started_then_it_answers_503_until_there_is_one(tmp_path: Path) -> None:
     port = free_port()
-    async with serving(settings_for(f"redis://127.0.0.1:{port}/0")) as (_, client):
+    async with serving(settings_for(login(port))) as (_, client):
         assert_is_error(await client.post(PULL), 503, "NOT_READY")
         assert_is_error(await client.get("/ready"), 503, "NOT_READY")
 
-        with Valkey.start(tmp_path, port=port):
+        with started_valkey(tmp_path, port=port):
             await until_ready(client)
             assert (await client.post(PULL)).status == 200
 
@@ -258,9 +258,9 @@ async def test_given_a_redis_that_comes_later_when_it_evicts_then_the_server_end
     tmp_path: Path,
 ) -> None:
     port = free_port()
-    async with starting(settings_for(f"redis://127.0.0.1:{port}/0", workers=2)) as server:
+    async with starting(settings_for(login(port), workers=2)) as server:
         await server.event("listening")
-        with Valkey.start(tmp_path, port=port, extra=("--maxmemory-policy", "allkeys-lru")):
+        with started_valkey(tmp_path, port=port, extra=("--maxmemory-policy", "allkeys-lru")):
             assert await server.ended() == 2
     assert any("maxmemory-policy is allkeys-lru" in line for line in server.lines)
     assert not [line for line in server.lines if "Traceback" in line]

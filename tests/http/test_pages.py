@@ -5,7 +5,6 @@ import re
 
 import asyncpg
 import pytest
-import redis
 
 from croupier.economy import load_economy
 from croupier.scripts import Scripts
@@ -14,6 +13,7 @@ from croupier.transport import Transport
 from croupier_schemas import keys
 from croupier_sync.migrations import migrate
 from tests.http.support import PULL, WALLET, Client, assert_is_error, running, settings_for, token, until
+from tests.redis_server import administrator
 
 
 def samples(exposition: bytes) -> dict[str, float]:
@@ -45,7 +45,7 @@ async def test_given_a_server_with_all_it_needs_when_asked_then_ready(client: Cl
 async def test_given_a_closed_partition_when_asked_then_not_ready_names_it_though_the_process_lives(
     client: Client, redis_url: str
 ) -> None:
-    with redis.Redis.from_url(redis_url) as plain:
+    with administrator(redis_url) as plain:
         plain.hset(keys.head(0), "fence", "")
 
     reply = await client.get("/ready", bearer="")

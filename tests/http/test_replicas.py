@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 
 from croupier_cli.embedded import Valkey
 from tests.http.support import PULL, assert_is_error, running, settings_for, until
+from tests.redis_server import administrator
 from tests.sync.failover import started_master, started_replica
 
 
@@ -20,7 +20,7 @@ def master(tmp_path: Path) -> Iterator[Valkey]:
 async def test_given_a_replica_when_writes_do_not_wait_for_it_then_ready_is_degraded_and_says_what_to_set(
     master: Valkey, tmp_path: Path
 ) -> None:
-    with started_replica(tmp_path / "replica", master), redis.Redis.from_url(master.url) as client:
+    with started_replica(tmp_path / "replica", master), administrator(master.url) as client:
 
         async def connected() -> bool:
             return bool(client.info("replication")["connected_slaves"])
@@ -46,7 +46,7 @@ async def test_given_no_replica_in_step_when_one_is_required_then_neither_ready_
 ) -> None:
     async with running(settings_for(master.url)) as worker:
         assert (await worker.get("/ready")).json["status"] == "ready"
-        with redis.Redis.from_url(master.url) as client:
+        with administrator(master.url) as client:
             client.config_set("min-replicas-to-write", 1)
         assert_is_error(await worker.post(PULL), 503, "NOT_READY")
         refused = (await worker.get("/ready")).json

@@ -6,12 +6,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-import redis
 
 from croupier.transport import Transport
 from croupier_schemas import keys
 from croupier_sync.migrations import migrate
 from tests.http.support import PULL, Client, assert_is_error, running, settings_for, token, until
+from tests.redis_server import administrator
 from tests.sync.support import Casino
 
 BET, CASHOUT = "/api/games/crash/bet", "/api/games/crash/cashout"
@@ -106,7 +106,7 @@ async def test_given_postgres_too_far_behind_when_players_go_on_then_only_ends_a
 @contextlib.contextmanager
 def filled(redis_url: str, percent: int) -> Iterator[None]:
     """Redis uses so much of what it may: of enough megabytes that the buffers of a few connections do not count."""
-    with redis.Redis.from_url(redis_url) as client:
+    with administrator(redis_url) as client:
         # Not sent: a client's buffer counts too, and would be gone again after the measurement.
         client.setrange("filler", 20_000_000, "x")
         client.config_set("maxmemory", client.info("memory")["used_memory"] * 100 // percent)
@@ -156,7 +156,7 @@ async def test_given_a_redis_over_full_when_it_is_back_then_it_is_opened_or_heal
         await casino.until_caught_up()
     if lost:
         last = (await casino.log())[-1]
-        await casino.transport.call("XDEL", await casino.stream(), last.id.entry)
+        await casino.administer("XDEL", await casino.stream(), last.id.entry)
         await casino.transport.call("DEL", keys.player(0, 2))
     await casino.pretend_restart()
 

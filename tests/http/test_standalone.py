@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import redis
 from msgspec.structs import replace
 
 from croupier.economy import canonical, load_economy, version
@@ -16,6 +15,7 @@ from croupier.transport import Transport
 from croupier_http.checks import RedisUnsuitable, check_redis
 from croupier_schemas import keys
 from tests.http.support import dump
+from tests.redis_server import administrator
 
 SCRIPTS = Scripts()
 ECONOMY = load_economy()
@@ -74,7 +74,7 @@ async def test_given_a_head_of_another_server_when_opened_then_the_next_epoch_be
         transport, SCRIPTS, 0, economy=other, version=version(other), canonical=canonical(other)
     )
     before = await entries(transport)
-    with redis.Redis.from_url(redis_url) as plain:
+    with administrator(redis_url) as plain:
         plain.hset(keys.head(0), "identity", "of:another")
 
     await open_without_postgres(transport, SCRIPTS, ECONOMY)
@@ -92,7 +92,7 @@ async def test_given_a_partition_closed_halfway_when_opened_then_it_is_finished(
 ) -> None:
     await open_without_postgres(transport, SCRIPTS, ECONOMY)
     head = await head_of(transport)
-    with redis.Redis.from_url(redis_url) as plain:
+    with administrator(redis_url) as plain:
         plain.hset(keys.head(0), "fence", "")
         plain.rename(keys.outbox(0, head.fence), keys.outbox_closed(0))
 
@@ -106,7 +106,7 @@ async def test_given_a_partition_of_a_postgres_when_opened_then_refused_and_noth
     transport: Transport, redis_url: str, fence: str | None
 ) -> None:
     await open_without_postgres(transport, SCRIPTS, ECONOMY)
-    with redis.Redis.from_url(redis_url) as plain:
+    with administrator(redis_url) as plain:
         plain.hset(keys.head(0), "installation", "some-postgres")
         if fence is not None:
             plain.hset(keys.head(0), "fence", fence)
@@ -150,7 +150,7 @@ async def test_given_a_redis_too_old_when_checked_then_one_line_says_what_is_nee
 async def test_given_an_evicting_redis_when_checked_then_one_line_says_what_to_do(
     transport: Transport, redis_url: str, policy: str
 ) -> None:
-    with redis.Redis.from_url(redis_url) as plain:
+    with administrator(redis_url) as plain:
         plain.config_set("maxmemory-policy", policy)
         try:
             with pytest.raises(RedisUnsuitable, match=f"is {policy}, and must be noeviction"):

@@ -16,7 +16,7 @@ OURS: Final = {name: service for name, service in COMPOSE.services.items() if se
 ONE_SHOT: Final = frozenset({"migrate", "valkey-cluster"})
 
 THIRD_PARTY: Final = {
-    "valkey/valkey": {"REDISCLI_AUTH"},
+    "valkey/valkey": {"REDISCLI_AUTH", "REDIS_PASSWORD", "REDIS_ADMIN_PASSWORD"},
     "postgres": {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD"},
     "clickhouse/clickhouse-server": {"CLICKHOUSE_DB", "CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD"},
     "axllent/mailpit": {"MP_MAX_MESSAGES"},

@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-import redis
 
 import croupier_lua
 from croupier.registry import COMMANDS
 from croupier.scripts import Scripts
 from croupier_schemas.errors import ERRORS
+from tests.redis_server import administrator
 
 ROOT = Path(str(croupier_lua.ROOT))
 FILES = sorted(ROOT.rglob("*.lua"))
@@ -36,7 +36,7 @@ def test_given_a_script_file_when_its_lines_are_counted_then_it_fits_on_a_few_sc
 def test_given_a_real_script_when_the_server_loads_it_then_it_knows_it_by_the_loaders_hash(
     redis_url: str, name: str
 ) -> None:
-    with redis.Redis.from_url(redis_url) as client:
+    with administrator(redis_url) as client:
         assert client.script_load(SCRIPTS[name].source) == SCRIPTS[name].sha
 
 

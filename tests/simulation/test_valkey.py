@@ -9,8 +9,10 @@ from typing import Any
 import hiredis
 import pytest
 
+from croupier.transport import Address
 from croupier.transport.connection import pack
 from croupier_cli.embedded import Valkey as RealValkey
+from tests.redis_server import administrator_url
 from tests.simulation.courses import course
 from tests.simulation.loop import VirtualLoop, run
 from tests.simulation.network import Network, Weather
@@ -26,11 +28,13 @@ NOW_MS = 4_000_000_000_000
 class RealClient:
     """Sends one command after the other to the real server."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, url: str) -> None:
+        address = Address.from_url(url)
+        self.url = url
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(path)
+        self._socket.connect(address.socket_path)
         self._reader = hiredis.Reader()
+        self.call([b"AUTH", address.username.encode(), address.password.encode()])
 
     def call(self, words: list[bytes]) -> Any:
         self._socket.sendall(pack(tuple(words)))
@@ -44,7 +48,7 @@ class RealClient:
 
 @pytest.fixture
 def real(valkey: RealValkey, redis_url: str) -> Iterator[RealClient]:
-    client = RealClient(redis_url.removeprefix("unix://"))
+    client = RealClient(administrator_url(redis_url))
     yield client
     client.close()
 
@@ -122,7 +126,7 @@ def test_given_channels_that_come_and_go_when_asked_who_listens_then_both_server
     ]  # fmt: skip
 
     asking = [b"PUBSUB", b"NUMSUB", b"one", b"two"]
-    other = RealClient(real.path)  # the model lets the one that listens ask too
+    other = RealClient(real.url)  # the model lets the one that listens ask too
 
     replies = model.course([*commands, asking])
 

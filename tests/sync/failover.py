@@ -11,6 +11,7 @@ import redis
 
 from croupier_cli.embedded import Valkey
 from tests.embedded.support import wait_until
+from tests.redis_server import administrator, started_valkey
 from tests.sync.healed import casino_on
 from tests.sync.support import Casino
 
@@ -26,12 +27,12 @@ class Pair:
     def promote_second(self) -> None:
         """The replica becomes a master with what it has by now, while the first goes on."""
         self.wait_until_in_step()
-        with redis.Redis.from_url(self.second.url) as replica:
+        with administrator(self.second.url) as replica:
             replica.execute_command("REPLICAOF", "NO", "ONE")
 
     def wait_until_in_step(self) -> None:
         """Wait until the replica has all that the master has."""
-        with redis.Redis.from_url(self.first.url) as master, redis.Redis.from_url(self.second.url) as replica:
+        with administrator(self.first.url) as master, administrator(self.second.url) as replica:
             wait_until(lambda: _offset(master) == _offset(replica))
 
     @asynccontextmanager
@@ -57,7 +58,7 @@ def started_master(directory: Path, *settings: str) -> Iterator[Valkey]:
         port = taken.getsockname()[1]
     # A first replica is served at once, and not after the five seconds in which others might come.
     at_once = ("--repl-diskless-sync-delay", "0")
-    with Valkey.start(directory, port=port, extra=(*at_once, *settings)) as server:
+    with started_valkey(directory, port=port, extra=(*at_once, *settings)) as server:
         yield server
 
 
@@ -65,7 +66,7 @@ def started_master(directory: Path, *settings: str) -> Iterator[Valkey]:
 def started_replica(directory: Path, master: Valkey) -> Iterator[Valkey]:
     """A server that follows the other one."""
     port = str(urlsplit(master.url).port)
-    with Valkey.start(directory, extra=("--replicaof", "127.0.0.1", port)) as server:
+    with started_valkey(directory, extra=("--replicaof", "127.0.0.1", port)) as server:
         yield server
 
 

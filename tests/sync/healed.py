@@ -80,7 +80,7 @@ async def _require_gapless(connection: asyncpg.Connection) -> None:
 
 async def indexes(casino: Casino) -> tuple[dict[bytes, int], set[bytes]]:
     """The open bets with their times, and the open sessions, as the sweeper finds them."""
-    call = casino.transport.call
+    call = casino.administer
     bets: Any = await call("ZRANGE", keys.crash_open(PARTITION), 0, -1, "WITHSCORES")
     sessions: Any = await call("ZRANGE", keys.session_open(PARTITION), 0, -1)
     times = {uid: int(score) for uid, score in zip(bets[::2], bets[1::2], strict=True)}
@@ -123,13 +123,13 @@ async def require_keys_gone(casino: Casino) -> None:
         "SELECT uid, idempotency_key FROM events WHERE idempotency_key <> ''"
     )
     held = {keys.idempotency(PARTITION, row["uid"], row["idempotency_key"]).encode() for row in rows}
-    kept: Any = await casino.transport.call("KEYS", f"{{{PARTITION}}}:idem:*")
+    kept: Any = await casino.administer("KEYS", f"{{{PARTITION}}}:idem:*")
     assert kept and set(kept) <= held
 
 
 async def kept_replies(casino: Casino) -> dict[bytes, bytes]:
     """What is kept under each idempotency key, but for the bit that says what a rate limit would have done."""
-    names: Any = await casino.transport.call("KEYS", f"{{{PARTITION}}}:idem:*")
+    names: Any = await casino.administer("KEYS", f"{{{PARTITION}}}:idem:*")
     found = {}
     for name in sorted(names):
         value: Any = await casino.transport.call("GET", name)
@@ -142,7 +142,7 @@ async def kept_replies(casino: Casino) -> dict[bytes, bytes]:
 
 async def require_keys_expire(casino: Casino, kept_s: float) -> None:
     """No idempotency key lasts longer than a new one would."""
-    names: Any = await casino.transport.call("KEYS", f"{{{PARTITION}}}:idem:*")
+    names: Any = await casino.administer("KEYS", f"{{{PARTITION}}}:idem:*")
     for name in names:
-        left_ms: Any = await casino.transport.call("PTTL", name)
+        left_ms: Any = await casino.administer("PTTL", name)
         assert 0 < left_ms <= kept_s * 1000

@@ -33,6 +33,7 @@ from croupier_schemas.records import LAYOUTS, PLAYER
 from croupier_sync.daemon import PartitionSync
 from croupier_sync.limits import DEFAULT_LIMITS, Limits
 from croupier_sync.status import Status
+from tests.redis_server import administer
 
 PARTITION = 0
 DEADLINE_S = 20.0
@@ -183,6 +184,10 @@ class Casino:
 
     # Redis.
 
+    async def administer(self, *command: str | bytes | int) -> Any:
+        """Have Redis' administrator run a command, for what Croupier itself may not do."""
+        return await administer(self.redis_url, *command)
+
     async def pretend_restart(self) -> None:
         """Make the head look as if it had been written for another server, as it does after a restart of Redis."""
         await self.transport.call("HSET", keys.head(PARTITION), "identity", OTHER_SERVER)
@@ -207,7 +212,7 @@ class Casino:
     async def durable_state(self) -> dict[tuple[str, str], bytes]:
         """What Redis holds that the mirror must hold: (key, field) -> bytes."""
         state: dict[tuple[str, str], bytes] = {}
-        names: Any = await self.transport.call("KEYS", f"{{{PARTITION}}}:*")
+        names: Any = await self.administer("KEYS", f"{{{PARTITION}}}:*")
         for name in sorted(name.decode() for name in names):
             kind = name.split(":")[1]
             if kind == "pool":

@@ -45,7 +45,7 @@ async def test_given_a_partition_that_is_not_stopped_for_it_when_asked_then_refu
     before = await casino.dump()
     with pytest.raises(AdoptionRefused, match="nothing to adopt"):
         await find_gap(Server(casino.transport), casino.connection, PARTITION)
-    await casino.transport.call("FLUSHALL")
+    await casino.administer("FLUSHALL")
     with pytest.raises(AdoptionRefused, match="nothing to adopt"):
         await find_gap(Server(casino.transport), casino.connection, PARTITION)
     assert await casino.dump() == before
@@ -79,7 +79,7 @@ async def test_given_an_economy_pushed_in_the_gap_when_adopted_then_events_are_p
         adopted = await casino.until_open()
         await casino.pull(50)
         await casino.until_caught_up()
-        await casino.transport.call("FLUSHALL")
+        await casino.administer("FLUSHALL")
         healed = await casino.until_open()
         await casino.until_caught_up()
 

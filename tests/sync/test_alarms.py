@@ -57,7 +57,7 @@ async def test_given_an_event_missing_among_those_to_come_when_followed_then_sto
     for _ in range(3):
         await casino.pull(1)
     missing = (await casino.log())[-2].id
-    await casino.transport.call("XDEL", await casino.stream(), missing.entry)
+    await casino.administer("XDEL", await casino.stream(), missing.entry)
     assert "missing" in await _require_stopped(casino, "gap")
 
 

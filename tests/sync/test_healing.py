@@ -104,7 +104,7 @@ async def test_given_an_empty_redis_when_started_then_it_is_made_from_postgres_a
     await casino.connection.execute(
         "UPDATE mirror SET value = '1' WHERE key = $1 AND field = 'Legendary'", pool
     )
-    await casino.transport.call("FLUSHALL")
+    await casino.administer("FLUSHALL")
     async with casino.daemon():
         await casino.until_open()
         await casino.until_caught_up()
@@ -129,7 +129,7 @@ async def test_given_an_empty_redis_when_healed_under_a_daemon_that_follows_then
         await casino.until_open()
         await casino.pull(1)
         await casino.until_caught_up()
-        await casino.transport.call("FLUSHALL")
+        await casino.administer("FLUSHALL")
         await casino.until_open()
         await casino.pull(1)
         await casino.until_caught_up()
@@ -194,7 +194,7 @@ async def test_given_more_events_missing_than_are_worth_looking_at_when_healed_t
     before = await casino.durable_state()
     monkeypatch.setattr(healing, "MISSING_MAX", 2)
     for event in (await casino.log())[-3:]:
-        await casino.transport.call("XDEL", await casino.stream(), event.id.entry)
+        await casino.administer("XDEL", await casino.stream(), event.id.entry)
     heal = await _heal(casino)
     assert await casino.durable_state() == before
     assert (heal["missing"], heal["rebuilt"]) == (3, True)
@@ -225,11 +225,11 @@ async def _another_event(casino: Casino) -> None:
 async def _cursors_event_deleted(casino: Casino) -> None:
     cursor = (await casino.log())[-1].id
     await casino.pull(1)
-    await casino.transport.call("XDEL", await casino.stream(), cursor.entry)
+    await casino.administer("XDEL", await casino.stream(), cursor.entry)
 
 
 async def _end_lost(casino: Casino) -> None:
-    await casino.transport.call("XDEL", await casino.stream(), (await casino.log())[-1].id.entry)
+    await casino.administer("XDEL", await casino.stream(), (await casino.log())[-1].id.entry)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ async def test_given_crash_bets_open_across_a_heal_when_swept_then_they_are_sett
         for uid in (1, 2, 3):
             await rounds.bet(casino.engine, uid, CrashBet(1_000, 1.01))
         await casino.until_caught_up()
-    await casino.transport.call("FLUSHALL")
+    await casino.administer("FLUSHALL")
     async with casino.daemon():
         await casino.until_open()
         sweeper = Sweeper(casino.engine, PARTITION)
@@ -376,13 +376,13 @@ async def test_given_a_postgres_that_does_not_hold_its_cursors_event_when_to_be_
     casino: Casino,
 ) -> None:
     await _played(casino, 10)
-    await casino.transport.call("FLUSHALL")
+    await casino.administer("FLUSHALL")
     await casino.connection.execute("UPDATE partitions SET op_id = '\\x00'")
     before = await casino.dump()
     async with casino.daemon() as sync:
         await until_stopped(sync.status, "event_conflict")
         assert await casino.dump() == before
-    assert await casino.transport.call("KEYS", "*") == []
+    assert await casino.administer("KEYS", "*") == []
 
 
 async def test_given_an_economy_put_in_force_on_a_fork_when_healed_then_the_one_before_is(

@@ -72,7 +72,7 @@ async def _open(casino: Casino, steps: Steps, failing: int) -> None:
 
 
 async def _empty(casino: Casino) -> None:
-    await casino.transport.call("FLUSHALL")
+    await casino.administer("FLUSHALL")
 
 
 async def _fork(casino: Casino) -> None:
@@ -85,7 +85,7 @@ async def _lose_the_end(casino: Casino) -> None:
         await Rounds(Random(3)).play(casino.unfollowed_engine(), 3, players=2)
         await casino.until_caught_up()
     for event in (await casino.log())[-2:]:
-        await casino.transport.call("XDEL", await casino.stream(), event.id.entry)
+        await casino.administer("XDEL", await casino.stream(), event.id.entry)
         for change in event.changes:
             await casino.transport.call("DEL", change.key)
     await casino.pretend_restart()

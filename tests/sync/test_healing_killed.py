@@ -8,12 +8,12 @@ from random import Random
 
 import asyncpg
 import pytest
-import redis
 
 from croupier_cli.embedded import Valkey
 from croupier_sync.healing import MISSING_MAX
 from croupier_sync.migrations import migrate
 from tests.forked import run_forked
+from tests.redis_server import administrator, started_valkey
 from tests.sync.healed import casino_on, heals, require_replies, require_whole
 from tests.sync.killed import Case, heal
 from tests.sync.rounds import Rounds
@@ -30,7 +30,7 @@ class Broken:
 
     def __init__(self, directory: Path, how: str) -> None:
         self._data, self._copy, self._how = directory / "data", directory / "copy", how
-        self.server = Valkey.start(self._data)
+        self.server = started_valkey(self._data)
 
     def remember(self, log_length: int) -> None:
         """Keep what is on disk now, with the log of writes cut to that length."""
@@ -40,7 +40,7 @@ class Broken:
         (log,) = self._copy.glob("*.incr.aof")
         with log.open("r+b") as file:
             file.truncate(log_length)
-        self.server = Valkey.start(self._data)
+        self.server = started_valkey(self._data)
 
     def log_length(self) -> int:
         (log,) = (self._data / "appendonlydir").glob("*.incr.aof")
@@ -48,13 +48,13 @@ class Broken:
 
     def break_again(self) -> None:
         if self._how == "empty":
-            with redis.Redis.from_url(self.server.url) as client:
+            with administrator(self.server.url) as client:
                 client.flushall()
             return
         self.server.kill()
         shutil.rmtree(self._data / "appendonlydir")
         shutil.copytree(self._copy, self._data / "appendonlydir")
-        self.server = Valkey.start(self._data)
+        self.server = started_valkey(self._data)
 
 
 @pytest.mark.parametrize("how", ["empty", "cut", "cut, all written"])

@@ -12,6 +12,7 @@ import pytest
 
 from croupier_cli.embedded import Postgres, Valkey
 from croupier_sync.migrations import migrate
+from tests.redis_server import started_valkey
 from tests.sync.healed import (
     casino_on,
     heals,
@@ -57,7 +58,7 @@ async def test_given_a_log_cut_at_any_length_when_started_again_then_redis_is_wh
     rng = Random(f"{part} {followed_to_the_end}")
     rounds = Rounds(rng)
     await migrate(connection)
-    server = Valkey.start(tmp_path / "valkey")
+    server = started_valkey(tmp_path / "valkey")
     async with casino_on(server, database_url) as casino:
         async with casino.daemon():
             await casino.until_open()
@@ -75,7 +76,7 @@ async def test_given_a_log_cut_at_any_length_when_started_again_then_redis_is_wh
         shutil.copytree(tmp_path / "valkey", copy, ignore=shutil.ignore_patterns("*.sock", "lock"))
         _cut(copy, length)
         async with _clone(postgres, database_url) as clone_url:
-            with Valkey.start(copy) as again:
+            with started_valkey(copy) as again:
                 await _require_healed(again, clone_url, rounds, rng)
 
 

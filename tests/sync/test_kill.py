@@ -34,7 +34,7 @@ async def test_given_a_daemon_killed_at_any_step_when_started_again_then_postgre
     )
     step = part + 1
     while True:
-        await casino.transport.call("FLUSHALL")
+        await casino.administer("FLUSHALL")
         await casino.connection.execute("; ".join(_RESET))
         case = Case(casino.redis_url, casino.database_url, tmp_path / f"log-{step}", step)
         exit_code = run_forked(main, case)

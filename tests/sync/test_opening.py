@@ -12,7 +12,6 @@ from croupier.errors import CroupierError
 from croupier.partition import close, open_epoch
 from croupier.scripts import Scripts
 from croupier.transport import Transport, Unavailable
-from croupier_cli.embedded import Valkey
 from croupier_schemas.economy import Economy
 from croupier_sync import daemon
 from croupier_sync.daemon import PartitionSync
@@ -26,6 +25,7 @@ from croupier_sync.position import read_position, take_epoch
 from croupier_sync.projector import Projector
 from croupier_sync.push import push
 from croupier_sync.server import Server
+from tests.redis_server import administrator, started_valkey
 from tests.sync.support import OTHER_SERVER, PARTITION, Casino, generous_economy, until
 
 
@@ -108,7 +108,7 @@ async def test_given_redis_restarted_with_its_data_when_followed_then_the_rest_i
 ) -> None:
     await migrate(connection)
     for epoch in (1, 2, 3):
-        with Valkey.start(short_path / "valkey") as server:
+        with started_valkey(short_path / "valkey") as server:
             transport = Transport(server.url)
             await transport.open()
             casino = Casino.of(server.url, database_url, transport, connection)
@@ -129,7 +129,7 @@ async def test_given_redis_restarting_under_a_running_daemon_when_back_then_pull
     database_url: str, connection: asyncpg.Connection, short_path: Path
 ) -> None:
     await migrate(connection)
-    server = Valkey.start(short_path / "valkey")
+    server = started_valkey(short_path / "valkey")
     transport = Transport(server.url)
     await transport.open()
     casino = Casino.of(server.url, database_url, transport, connection)
@@ -138,7 +138,7 @@ async def test_given_redis_restarting_under_a_running_daemon_when_back_then_pull
             await casino.until_open()
             await casino.pull(1)
             server.stop()
-            server = Valkey.start(short_path / "valkey")
+            server = started_valkey(short_path / "valkey")
 
             async def pulled() -> bool:
                 try:
@@ -263,7 +263,8 @@ async def test_given_redis_demoted_and_promoted_again_when_it_is_a_master_then_t
         await casino.until_open()
         await casino.pull(1)
         before = str(casino.transport.identity)
-        await casino.transport.call("REPLICAOF", "127.0.0.1", "1")
+        with administrator(casino.redis_url) as control:
+            control.execute_command("REPLICAOF", "127.0.0.1", "1")
         try:
             if daemon_notices:
 
@@ -272,7 +273,8 @@ async def test_given_redis_demoted_and_promoted_again_when_it_is_a_master_then_t
 
                 await until(noticed, "the daemon to see a replica")
         finally:
-            await casino.transport.call("REPLICAOF", "NO", "ONE")
+            with administrator(casino.redis_url) as control:
+                control.execute_command("REPLICAOF", "NO", "ONE")
         casino.transport.reconnect("as a worker does")
 
         async def connected() -> bool:

@@ -14,7 +14,7 @@ async def test_given_a_played_casino_when_redis_is_emptied_and_rebuilt_then_it_h
     await casino.have_played()
     before = await casino.durable_state()
     digest = await digest_of_mirror(casino.connection, PARTITION)
-    await casino.transport.call("FLUSHALL")
+    await casino.administer("FLUSHALL")
 
     # When
     rebuilt = await rebuild(Server(casino.transport), casino.connection, PARTITION)

@@ -30,6 +30,7 @@ from croupier_sync.outbox import read_after
 from croupier_sync.position import read_position
 from croupier_sync.projector import Projector
 from croupier_sync.server import Server
+from tests.redis_server import administrator
 from tests.sync.support import PARTITION, Casino
 
 ADMIN, ME = 900, 1
@@ -60,7 +61,7 @@ async def grants(casino: Casino) -> list[Event]:
 
 
 async def left_ms(casino: Casino) -> int:
-    left = await casino.transport.call("PTTL", KEY)
+    left = await casino.administer("PTTL", KEY)
     assert isinstance(left, int)
     return left
 
@@ -131,7 +132,8 @@ async def test_given_more_keys_than_redis_is_sent_at_once_when_they_are_to_expir
     await let_keys_expire(Server(transport), events, 600.0)
 
     # Then
-    assert -1 not in [await transport.call("PTTL", place) for place in places]
+    with administrator(casino.redis_url) as client:
+        assert -1 not in [client.pttl(place) for place in places]
     await transport.close()
 
 
@@ -157,7 +159,7 @@ async def test_given_a_key_of_another_kind_when_followed_then_its_time_to_live_i
 
     await follow(casino)
 
-    assert await casino.transport.call("PTTL", other) == -1
+    assert await casino.administer("PTTL", other) == -1
 
 
 async def test_given_a_redis_rebuilt_without_its_keys_when_all_rewards_are_repeated_then_none_is_granted_again(
@@ -166,7 +168,7 @@ async def test_given_a_redis_rebuilt_without_its_keys_when_all_rewards_are_repea
     wanted = [replace(GIFT, key=f"k-{number}") for number in range(50)]
     firsts = await asyncio.gather(*(grant(engine, each) for each in wanted))
     await follow(casino)
-    names: Any = await casino.transport.call("KEYS", f"{{{PARTITION}}}:idem:*")
+    names: Any = await casino.administer("KEYS", f"{{{PARTITION}}}:idem:*")
     assert len(names) == 50
     await casino.transport.call("DEL", *names)
     before = await tokens(casino)

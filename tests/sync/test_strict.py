@@ -9,7 +9,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-import redis
 
 from croupier import durability
 from croupier.command import SYSTEM_ROLE, Caller
@@ -22,6 +21,7 @@ from croupier.settings import Settings
 from croupier_schemas import keys
 from croupier_schemas.events import EventId
 from croupier_schemas.gacha import GachaPull
+from tests.redis_server import administrator
 from tests.sync.support import MASTER_KEYS, PARTITION, Casino, until
 
 NEVER_S = 3_600.0
@@ -199,7 +199,7 @@ async def test_given_a_notice_lost_with_the_connection_when_listening_again_then
         waiter = deaf.wait(5)
         await deaf.until_heard(4)
         await deaf.holds(5)
-        with redis.Redis.from_url(deaf.casino.redis_url) as client:
+        with administrator(deaf.casino.redis_url) as client:
             client.client_kill_filter(_type="pubsub")
             assert await deaf.say(5) == 0
         await waiter
@@ -268,7 +268,7 @@ async def test_given_redis_lost_a_strict_command_when_the_partition_is_opened_ag
 
     await until(in_outbox, "the event in the outbox")
     epoch, seq = (await casino.last_entry()) or (0, 0)
-    await casino.transport.call("XDEL", await casino.stream(), f"{epoch}-{seq}")
+    await casino.administer("XDEL", await casino.stream(), f"{epoch}-{seq}")
     await casino.pretend_restart()
     async with casino.daemon():
         await refused(waiter, "NOT_APPLIED")

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -13,12 +12,14 @@ from croupier.command import Caller
 from croupier.engine import Engine
 from croupier.errors import CroupierError
 from croupier.op_id import OpIds
+from croupier.permissions import USER
 from croupier.sessions.start import START
 from croupier.settings import Settings
 from croupier.standalone import open_without_postgres
 from croupier.transport import Transport
 from croupier_cli.embedded import Valkey
 from croupier_schemas.session import SessionStart
+from tests.redis_server import administrator, started_valkey
 from tests.sync.support import MASTER_KEYS, generous_economy, until
 
 _SETTINGS = Settings(master_keys=MASTER_KEYS, durability="postgres", durability_timeout_seconds=5.0)
@@ -52,7 +53,7 @@ async def _open(valkey: Valkey) -> Engine:
 
 @pytest.fixture
 async def alone(short_path: Path) -> AsyncIterator[Alone]:
-    with Valkey.start(short_path) as valkey, redis.Redis.from_url(valkey.url) as control:
+    with started_valkey(short_path) as valkey, administrator(valkey.url) as control:
         engine = await _open(valkey)
         yield Alone(engine, control)
         await engine.transport.close()
@@ -65,7 +66,7 @@ async def test_given_a_log_of_writes_when_asked_twice_then_both_are_answered(alo
 async def test_given_a_redis_without_a_log_when_asked_then_it_is_answered_all_the_same(
     short_path: Path,
 ) -> None:
-    with Valkey.start(short_path, appendonly=False) as valkey, redis.Redis.from_url(valkey.url) as control:
+    with started_valkey(short_path, appendonly=False) as valkey, administrator(valkey.url) as control:
         engine = await _open(valkey)
         assert await Alone(engine, control).start()
         await engine.transport.close()
@@ -75,10 +76,14 @@ async def test_given_the_disk_cannot_be_waited_for_when_asked_then_neither_first
     alone: Alone,
 ) -> None:
     """The second finds the session open, and says so only of one that stays open."""
-    alone.control.acl_setuser("default", enabled=True, nopass=True, commands=["-waitaof"])
+    alone.control.acl_setuser(
+        USER, enabled=True, commands=["-waitaof"], reset_keys=False, reset_channels=False
+    )
     await alone.timed_out()
     await alone.timed_out()
-    alone.control.acl_setuser("default", enabled=True, nopass=True, commands=["+waitaof"])
+    alone.control.acl_setuser(
+        USER, enabled=True, commands=["+waitaof"], reset_keys=False, reset_channels=False
+    )
     assert not await alone.start()
 
 
@@ -86,7 +91,7 @@ async def test_given_the_wait_for_the_disk_is_broken_off_when_asked_then_it_is_n
     alone: Alone,
 ) -> None:
     alone.control.config_set("appendfsync", "no")  # so that it waits
-    number: Any = await alone.engine.transport.call("CLIENT", "ID")
+    (number,) = (int(each["id"]) for each in alone.control.client_list() if each["user"] == USER)
     waiting = asyncio.create_task(alone.timed_out())
 
     async def broken_off() -> bool:

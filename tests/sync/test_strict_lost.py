@@ -12,9 +12,9 @@ from croupier.engine import Engine
 from croupier.errors import CroupierError
 from croupier.query import Sources
 from croupier.settings import Settings
-from croupier_cli.embedded import Valkey
 from croupier_sync.migrations import migrate
 from croupier_sync.position import read_position, take_epoch
+from tests.redis_server import started_valkey
 from tests.sync.asked import attempt, new_op, outcome
 from tests.sync.healed import casino_on, require_whole
 from tests.sync.support import MASTER_KEYS, OTHER_SERVER, PARTITION, Casino, until
@@ -29,7 +29,7 @@ class Servers:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self.valkey = Valkey.start(directory)
+        self.valkey = started_valkey(directory)
 
     @property
     def log(self) -> Path:
@@ -40,7 +40,7 @@ class Servers:
         self.valkey.kill()
         with self.log.open("r+b") as file:
             file.truncate(length)
-        self.valkey = Valkey.start(self._directory)
+        self.valkey = started_valkey(self._directory)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ async def test_given_a_redis_that_has_lost_its_last_event_when_verified_then_bot
     # Given
     await casino.have_played()
     kept, lost = [event.id for event in await casino.log()][-2:]
-    await casino.transport.call("XDEL", await casino.stream(), lost.entry)
+    await casino.administer("XDEL", await casino.stream(), lost.entry)
     await casino.transport.call("DEL", keys.player(PARTITION, 3))
 
     # When
@@ -35,7 +35,7 @@ async def test_given_a_redis_that_has_lost_its_last_event_when_verified_then_bot
 async def test_given_a_redis_that_has_lost_everything_when_verified_then_it_differs(casino: Casino) -> None:
     await casino.have_played()
     last = (await casino.log())[-1].id
-    await casino.transport.call("FLUSHALL")
+    await casino.administer("FLUSHALL")
 
     result = await verdict(casino)
 

@@ -14,6 +14,7 @@ import uvloop
 
 from croupier.transport import Transport
 from croupier_cli.embedded import Valkey
+from tests.redis_server import administrator, administrator_url
 from tests.transport.own_server import OwnServer
 from tests.transport.proxy import Proxy
 from tests.transport.support import Connect
@@ -24,9 +25,15 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 @pytest.fixture
+def redis_url(redis_url: str) -> str:
+    """The administrator's URL: the transport carries any command, and these tests send it what Croupier never does."""
+    return administrator_url(redis_url)
+
+
+@pytest.fixture
 def control(valkey: Valkey, redis_url: str) -> Iterator[redis.Redis]:
     """A client of the suite's empty Valkey that owes nothing to the transport."""
-    with redis.Redis.from_url(redis_url) as client:
+    with administrator(redis_url) as client:
         yield client
 
 
@@ -42,6 +49,7 @@ def own_server(tmp_path: Path) -> Iterator[OwnServer]:
 async def proxy(valkey: Valkey, redis_url: str) -> AsyncIterator[Proxy]:
     """A proxy in front of the suite's empty Valkey."""
     async with Proxy(str(valkey.socket_path)) as running:
+        running.url = administrator_url(running.url)
         yield running
 
 

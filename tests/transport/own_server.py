@@ -5,11 +5,11 @@ import signal
 import socket
 from pathlib import Path
 
-import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from croupier_cli.embedded import Valkey
+from tests.redis_server import administrator, administrator_url, login, started_valkey
 
 
 def free_port() -> int:
@@ -30,8 +30,8 @@ class OwnServer:
         self._keeps = keeps
         self._port = free_port()
         self._running: Valkey | None = None
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-        self.control = redis.Redis(port=self._port, retry=Retry(NoBackoff(), 0))
+        self.url = administrator_url(login(self._port))
+        self.control = administrator(self.url, retry=Retry(NoBackoff(), 0))
 
     @property
     def socket_path(self) -> str:
@@ -39,7 +39,7 @@ class OwnServer:
         return str(self._running.socket_path)
 
     def start(self) -> None:
-        self._running = Valkey.start(
+        self._running = started_valkey(
             self._directory,
             port=self._port,
             appendonly=self._keeps,

@@ -9,6 +9,8 @@ from typing import Self
 
 import hiredis
 
+from tests.redis_server import login
+
 # Turns of the event loop after which what was written to a loopback socket has been read at its other end.
 _TURNS_TO_ARRIVE = 3
 
@@ -73,7 +75,7 @@ class Proxy:
 
     async def __aenter__(self) -> Self:
         self._listener = await asyncio.start_server(self._accepted, "127.0.0.1", 0, ssl=self._tls)
-        self.url = f"redis://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}/0"
+        self.url = login(self._listener.sockets[0].getsockname()[1])
         return self
 
     async def __aexit__(self, *_: object) -> None:

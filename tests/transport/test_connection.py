@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from croupier.transport import OutcomeUnknown, Transport, Unavailable
+from tests.redis_server import administrator_url, url_with
 from tests.transport.own_server import OwnServer, free_port
 from tests.transport.proxy import Direction, Kind, Proxy
 from tests.transport.scripted_server import ScriptedServer
@@ -17,7 +18,7 @@ from tests.transport.support import Connect, until, until_connected
 async def test_given_a_unix_socket_and_a_database_when_connected_then_calls_run_there(
     control: redis.Redis, redis_url: str, connect: Connect
 ) -> None:
-    assert redis_url.startswith("unix:///")
+    assert redis_url.startswith("unix://")
     transport = await connect(f"{redis_url}?db=3")
     await transport.call("SET", "key", "in three")
     assert control.get("key") is None
@@ -28,19 +29,19 @@ async def test_given_a_user_or_a_password_when_connected_then_it_is_logged_in(
     own_server: OwnServer, connect: Connect
 ) -> None:
     own_server.control.acl_setuser("alice", enabled=True, passwords=["+p@ss/word"], categories=["+@all"])
-    alice = await connect(own_server.url.replace("://", "://alice:p%40ss%2Fword@"))
+    alice = await connect(url_with("alice:p%40ss%2Fword", own_server.url))
     assert await alice.call("ACL", "WHOAMI") == b"alice"
+    own_server.control.acl_setuser("default", enabled=True, categories=["+@all"])
     own_server.control.config_set("requirepass", "secret")
-    default = await connect(own_server.url.replace("://", "://:secret@"))
+    default = await connect(url_with(":secret", own_server.url))
     assert await default.call("ACL", "WHOAMI") == b"default"
 
 
 async def test_given_wrong_or_missing_credentials_when_opened_then_unavailable_without_quoting_them(
     own_server: OwnServer,
 ) -> None:
-    own_server.control.config_set("requirepass", "secret")
-    for credentials, code in (("", "NOAUTH"), (":guess@", "WRONGPASS"), ("bob:guess@", "WRONGPASS")):
-        transport = Transport(own_server.url.replace("://", f"://{credentials}"))
+    for credentials, code in (("", "NOAUTH"), (":guess", "WRONGPASS"), ("bob:guess", "WRONGPASS")):
+        transport = Transport(url_with(credentials, own_server.url))
         with pytest.raises(Unavailable, match=code) as raised:
             await transport.open()
         assert "guess" not in str(raised.value)
@@ -105,7 +106,7 @@ async def test_given_tls_when_connected_then_calls_work_and_an_unproven_server_i
     own_server: OwnServer, connect: Connect
 ) -> None:
     async with Proxy(own_server.socket_path, _tls(ssl.PROTOCOL_TLS_SERVER)) as proxy:
-        url = proxy.url.replace("redis://", "rediss://")
+        url = administrator_url(proxy.url).replace("redis://", "rediss://")
         transport = await connect(url, ssl_context=_tls(ssl.PROTOCOL_TLS_CLIENT))
         assert await transport.call("ECHO", "x" * 100_000) == b"x" * 100_000
         with pytest.raises(Unavailable):

@@ -6,11 +6,13 @@ import pytest
 import redis
 
 from croupier.transport import ReplyError, Unavailable
+from tests.redis_server import ADMINISTRATOR
 from tests.transport.own_server import OwnServer, free_port
 from tests.transport.proxy import Direction, Kind, Proxy
 from tests.transport.support import Connect, until, until_connected
 
 _HANDSHAKE = [
+    [b"AUTH", *map(str.encode, ADMINISTRATOR)],
     [b"SELECT", b"2"],
     [b"CLIENT", b"SETNAME", b"croupier"],
     [b"INFO", b"server"],

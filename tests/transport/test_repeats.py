@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from croupier.transport import OutcomeUnknown, ReplyError, Transport, Unavailable
+from tests.redis_server import administrator_url
 from tests.transport.own_server import OwnServer, free_port
 from tests.transport.proxy import Direction, Kind, Proxy
 from tests.transport.scripted_server import ScriptedServer
@@ -79,7 +80,7 @@ async def test_given_a_server_busy_with_a_script_when_called_then_the_call_is_re
 ) -> None:
     own_server.control.config_set("busy-reply-threshold", 1)
     async with Proxy(own_server.socket_path) as proxy:
-        transport = await connect(proxy.url)
+        transport = await connect(administrator_url(proxy.url))
         endless = asyncio.create_task(asyncio.to_thread(own_server.control.eval, "while true do end", 0))
         await until(lambda: _is_busy(own_server.control), "the script to begin")
         call = asyncio.create_task(transport.call("INCR", "counter", timeout_s=60.0))
@@ -98,7 +99,7 @@ async def test_given_a_server_that_loads_its_data_when_called_then_the_call_is_r
     control.config_set("key-load-delay", 1_000)  # microseconds for each key
     control.config_set("loading-process-events-interval-bytes", 1_024)
     async with Proxy(own_server.socket_path) as proxy:
-        transport = await connect(proxy.url)
+        transport = await connect(administrator_url(proxy.url))
         reload = asyncio.create_task(asyncio.to_thread(control.execute_command, "DEBUG", "RELOAD"))
         await until(lambda: bool(control.info("persistence")["loading"]), "loading")
         call = asyncio.create_task(transport.call("INCR", "counter", timeout_s=60.0))
@@ -114,7 +115,7 @@ async def test_given_a_replica_without_its_primary_when_called_then_the_call_is_
     own_server.control.set("key", "value")
     own_server.control.config_set("replica-serve-stale-data", "no")
     async with Proxy(own_server.socket_path) as proxy:
-        transport = await connect(proxy.url)
+        transport = await connect(administrator_url(proxy.url))
         own_server.control.replicaof("127.0.0.1", free_port())
         call = asyncio.create_task(transport.call("GET", "key", timeout_s=60.0))
         await until(lambda: transport.identity is None, "the refusal")
@@ -204,7 +205,7 @@ async def test_given_a_server_that_goes_on_refusing_when_the_deadline_passes_the
 async def test_given_a_connection_lost_after_the_write_when_called_then_unknown_and_not_repeated(
     control: redis.Redis, proxy: Proxy, connect: Connect, as_script: bool
 ) -> None:
-    transport = await connect(proxy.url)
+    transport = await connect(administrator_url(proxy.url))
     await transport.call("SCRIPT", "LOAD", _COUNT.source)
     proxy.disturb(Direction.REPLIES, Kind.CUT, 0)
     call = transport.run(_COUNT, ["counter"], [1]) if as_script else transport.call("INCR", "counter")

@@ -7,7 +7,6 @@ import json
 import aiohttp
 import msgspec
 import pytest
-import redis
 
 from croupier.live import encode_events
 from croupier_http.ws import connection as connections
@@ -18,6 +17,7 @@ from croupier_http.ws.wire import UNSENT_BYTES_MAX
 from croupier_schemas import keys
 from croupier_schemas.events import Event, EventHeader, EventId
 from tests.http.support import DEADLINE_S, PULL, Client, running, settings_for, token
+from tests.redis_server import administrator
 from tests.ws.raw import BINARY, TEXT, frame, raw_socket
 from tests.ws.support import MONITOR, MSGPACK, WS, House, Socket, connected
 from tests.ws.test_bounds import metric
@@ -51,7 +51,7 @@ async def test_given_a_client_that_reads_no_pushes_when_they_go_on_then_few_are_
             await raw.read()
             (connection,) = opened
             number, most = 0, 0
-            with redis.Redis.from_url(redis_url) as publisher:
+            with administrator(redis_url) as publisher:
                 while not connection.close_code and number < 2_000:
                     number += 1
                     push = (
@@ -143,7 +143,7 @@ async def test_given_a_subscription_that_is_lost_when_it_is_back_then_all_are_gr
         greetings = ((player, "hello"), (monitor, "monitor_snapshot"), (notified, "hello"))
         for socket, kind in greetings:
             await socket.push(kind)
-        with redis.Redis.from_url(redis_url) as inspector:
+        with administrator(redis_url) as inspector:
             inspector.client_kill_filter(_type="pubsub")
             for socket, kind in greetings:
                 await socket.push(kind, 2)

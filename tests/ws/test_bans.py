@@ -3,11 +3,11 @@
 import contextlib
 
 import pytest
-import redis
 
 from croupier.live import BANNED
 from croupier_schemas import keys
 from tests.http.support import Client, assert_is_error, token
+from tests.redis_server import administrator
 from tests.ws.support import MONITOR, WS, House, Socket, connected
 
 NOTIFICATIONS = "/ws/notifications/42"
@@ -16,7 +16,7 @@ OPERATOR = token(42, role="admin")
 
 def ban(redis_url: str, uid: int = 42) -> None:
     """Set the flag in the player's record, which must exist."""
-    with redis.Redis.from_url(redis_url) as inspector:
+    with administrator(redis_url) as inspector:
         assert inspector.exists(f"{{0}}:player:{uid}")
         inspector.setrange(f"{{0}}:player:{uid}", 1, b"\x01")
 
@@ -70,7 +70,7 @@ async def test_given_a_banned_player_who_goes_on_asking_when_refused_then_the_ba
     await client.post("/api/games/slot/spin", {"bet_amount": 100})
     ban(redis_url)
     with (
-        redis.Redis.from_url(redis_url) as listener,
+        administrator(redis_url) as listener,
         listener.pubsub(ignore_subscribe_messages=True) as heard,
     ):
         heard.subscribe(keys.player_events(0, 42), "end")

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from croupier_http.ws import connection as connections
 from croupier_http.ws import sockets as watching
 from tests.http.served import serving
 from tests.http.support import DEADLINE_S, Client, running, settings_for, token, until, until_ready
 from tests.http.test_pages import samples
+from tests.redis_server import administrator
 from tests.ws.raw import TEXT, Raw, frame, raw_socket
 from tests.ws.support import UNLIMITED, connected
 
@@ -124,7 +124,7 @@ async def test_given_a_banned_player_when_a_command_is_refused_then_all_sockets_
         assert (await one.command("gacha.pull"))[1] == 200
         for socket in (one, other, third):
             await socket.push("hello")
-        with redis.Redis.from_url(redis_url) as inspector:
+        with administrator(redis_url) as inspector:
             inspector.setrange("{0}:player:42", 1, b"\x01")
         reply = await one.command("gacha.pull")
 

@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import pytest
-import redis
 
 from croupier.transport import Subscription
 from croupier_http.protocol import HttpServer
 from croupier_http.ws.connection import Connection
 from croupier_http.ws.live import Live
 from tests.http.support import Client, running, settings_for, token, until
+from tests.redis_server import administrator
 from tests.ws.raw import PING, PONG, frame, raw_socket
 from tests.ws.support import connected
 from tests.ws.test_bounds import metric, until_steady
@@ -58,7 +58,7 @@ async def test_given_a_transport_that_is_gone_when_the_socket_is_used_and_closed
 async def test_given_a_subscription_whose_connection_just_broke_when_channels_change_then_nothing_is_raised(
     redis_url: str,
 ) -> None:
-    subscription, begun = Subscription(redis_url, ["one"]), asyncio.Event()
+    subscription, begun = Subscription(redis_url, ["{0}:one"]), asyncio.Event()
     listening = asyncio.create_task(
         subscription.listen(lambda _channel, _message: None, lambda _channel: begun.set())
     )
@@ -68,8 +68,8 @@ async def test_given_a_subscription_whose_connection_just_broke_when_channels_ch
 
         def change() -> None:
             try:
-                subscription.add("two")
-                subscription.remove("one")
+                subscription.add("{0}:two")
+                subscription.remove("{0}:one")
             except Exception as error:
                 changed.set_exception(error)
             else:
@@ -82,10 +82,11 @@ async def test_given_a_subscription_whose_connection_just_broke_when_channels_ch
         )  # after the transport's end, before the reader hears of it
         await changed
 
-        with redis.Redis.from_url(redis_url) as inspector:
+        with administrator(redis_url) as inspector:
 
             async def is_right() -> bool:
-                return bool(inspector.pubsub_numsub("one", "two") == [(b"one", 0), (b"two", 1)])
+                heard = inspector.pubsub_numsub("{0}:one", "{0}:two")
+                return bool(heard == [(b"{0}:one", 0), (b"{0}:two", 1)])
 
             await until(is_right, "the channels of the next connection")
     finally:

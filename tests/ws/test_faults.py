@@ -7,7 +7,6 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
-import redis
 from structlog.testing import capture_logs
 
 from croupier.live import RESTARTED, Shown, encode_events
@@ -19,6 +18,7 @@ from croupier_schemas import keys
 from croupier_schemas.events import Event
 from croupier_schemas.live import LiveEvent
 from tests.http.support import PULL, Client, token, until
+from tests.redis_server import administrator
 from tests.ws.support import JSON, MONITOR, MSGPACK, WS, House, connected
 from tests.ws.test_adversaries import event
 from tests.ws.test_endings import opened
@@ -58,7 +58,7 @@ def held_up(monkeypatch: pytest.MonkeyPatch) -> HeldUp:
 async def test_given_a_greeting_under_way_when_more_is_missed_then_what_was_held_follows_and_another_greeting(
     client: Client, redis_url: str, held_up: HeldUp, opened: list[Connection]
 ) -> None:
-    with redis.Redis.from_url(redis_url) as publisher:
+    with administrator(redis_url) as publisher:
         async with connected(client) as socket:
             first = await socket.push("hello")
             publisher.publish(keys.live(0), RESTARTED)
@@ -82,7 +82,7 @@ async def test_given_a_greeting_under_way_when_more_is_missed_then_what_was_held
 async def test_given_more_events_than_are_held_back_when_a_greeting_ends_then_another_one_follows(
     client: Client, redis_url: str, held_up: HeldUp, opened: list[Connection]
 ) -> None:
-    with redis.Redis.from_url(redis_url) as publisher:
+    with administrator(redis_url) as publisher:
         async with connected(client) as socket:
             await socket.push("hello")
             publisher.publish(keys.live(0), RESTARTED)
@@ -111,7 +111,7 @@ async def test_given_a_push_that_msgpack_cannot_say_when_told_then_json_has_it_a
     ):
         for socket in (packed, plain, another):
             await socket.push("hello")
-        with redis.Redis.from_url(redis_url) as publisher:
+        with administrator(redis_url) as publisher:
             publisher.publish(keys.broadcast(), broadcast("first", {"x": 10**30}))
             publisher.publish(keys.broadcast(), broadcast("second", {}))
             for socket in (packed, another):
@@ -172,7 +172,7 @@ async def test_given_an_event_that_fails_otherwise_when_told_then_a_greeting_com
     monkeypatch.setattr(Greetings, "show", fail)
     async with connected(client) as socket:
         await socket.push("hello")
-        with redis.Redis.from_url(redis_url) as publisher:
+        with administrator(redis_url) as publisher:
             publisher.publish(
                 keys.player_events(0, 42), encode_events([event(number) for number in (1, 2, 3)])
             )

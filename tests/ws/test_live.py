@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from croupier.live import decode_events
 from croupier_http.ws.connection import Connection
@@ -17,12 +16,13 @@ from croupier_sync.fanout import FanOut
 from croupier_sync.server import Server
 from tests.http.support import DEADLINE_S, PULL, Client, running, settings_for, token, until
 from tests.http.test_pages import samples
+from tests.redis_server import administrator
 from tests.transport.own_server import OwnServer
 from tests.ws.support import MONITOR, MSGPACK, WS, House, Socket, connected, migrated, open_house
 
 
 def listening(redis_url: str, uid: int) -> int:
-    with redis.Redis.from_url(redis_url) as inspector:
+    with administrator(redis_url) as inspector:
         ((_, count),) = inspector.pubsub_numsub(keys.player_events(0, uid))
         return int(count)
 
@@ -276,7 +276,7 @@ async def test_given_a_listener_when_events_are_published_then_it_hears_those_of
     await house.client.post(PULL, bearer=token(8))
     events = [event for event in await house.casino.log() if event.header.uid in (7, 8)]
     own = [event for event in events if event.header.uid == 7]
-    with redis.Redis.from_url(house.redis_url) as listener, listener.pubsub() as channel:
+    with administrator(house.redis_url) as listener, listener.pubsub() as channel:
         channel.subscribe(keys.player_events(0, 7), keys.live(0))
         confirmed: list[Any] = []
         while len(confirmed) < 2:

@@ -18,6 +18,7 @@ from croupier_http.ws.channel import IN_FLIGHT_MAX
 from croupier_schemas.keys import idempotency
 from croupier_sync.migrations import migrate
 from tests.http.support import PULL, Client, running, settings_for, token, until, until_ready
+from tests.redis_server import administer
 from tests.transport.proxy import Direction, Kind, Proxy
 from tests.ws.support import MSGPACK, connected
 
@@ -78,11 +79,11 @@ async def test_given_a_player_without_a_seed_when_a_frame_of_commands_comes_then
 
 
 async def test_given_a_redis_that_has_forgotten_the_scripts_when_a_frame_comes_then_each_is_done_once(
-    client: Client, redis: Transport
+    client: Client, redis_url: str
 ) -> None:
     async with connected(client, protocol=MSGPACK) as socket:
         first = await socket.command("slot.spin", SPIN)
-        await redis.call("SCRIPT", "FLUSH")
+        await administer(redis_url, "SCRIPT", "FLUSH")
         replies = await socket.ask(*[[number, "slot.spin", SPIN] for number in range(8)])
 
     assert codes(replies) == [200] * 8

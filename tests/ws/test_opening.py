@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 
 import pytest
-import redis
 
 from tests.http.served import serving
 from tests.http.support import (
@@ -17,6 +16,7 @@ from tests.http.support import (
     token,
     until_ready,
 )
+from tests.redis_server import administrator
 from tests.ws.support import JSON, MONITOR, MSGPACK, WS, connected, refused
 
 NOTIFICATIONS = "/ws/notifications/42"
@@ -107,7 +107,7 @@ async def test_given_a_ticket_then_redis_has_its_hash_for_a_while_and_never_the_
 ) -> None:
     ticket = await ticket_of(client)
 
-    with redis.Redis.from_url(redis_url) as inspector:
+    with administrator(redis_url) as inspector:
         (name,) = inspector.keys("*ticket*")
         assert ticket.encode() not in name + inspector.get(name)
         assert 0 < inspector.ttl(name) <= 30

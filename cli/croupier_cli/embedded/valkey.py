@@ -1,8 +1,10 @@
 """Starts Valkey, or a Redis in its place, on a directory of its own."""
 
+import hashlib
 import importlib.util
 import os
 import platform
+import secrets
 import shutil
 import signal
 import socket
@@ -13,6 +15,7 @@ from subprocess import Popen
 from typing import Self
 from urllib.parse import quote
 
+from croupier import permissions
 from croupier_cli.embedded.errors import BinaryMissing, CannotStart
 from croupier_cli.embedded.lock import DirectoryLock
 from croupier_cli.embedded.process import (
@@ -35,13 +38,14 @@ _JEMALLOC_PATHS = (
     "/usr/lib/libjemalloc.so.2",
 )
 _PING_TIMEOUT_S = 1.0
+_PASSWORD_BYTES = 32
 
 
 class Valkey(EmbeddedServer):
     """A running Valkey.
 
-    `url` is for Redis clients: `redis://127.0.0.1:PORT/0` where a port was asked for, else `unix:///...`;
-    `socket_path` is its unix socket, which only this user can reach.
+    `url` is for Redis clients: `redis://USER:PASSWORD@127.0.0.1:PORT/0` where a port was asked for, else
+    `unix://USER:PASSWORD@/...`; `socket_path` is its unix socket, which only this user of the system can reach.
     """
 
     def __init__(self, process: Popen[bytes], resources: ExitStack, *, url: str, socket_path: Path) -> None:
@@ -55,22 +59,25 @@ class Valkey(EmbeddedServer):
         data_dir: Path,
         *,
         port: int | None = None,
+        password: str | None = None,
         appendonly: bool = True,
         extra: Sequence[str] = (),
         start_timeout_s: float = START_TIMEOUT_S,
     ) -> Self:
         """Start on `data_dir`, made if it is missing, and return once the server answers PING.
 
-        The server listens on its unix socket and, with `port`, on the loopback address. Writes go to the
-        append-only file, synced every second; without `appendonly` nothing is kept. `extra` are further
-        arguments of the server such as `("--maxmemory", "64mb")`. Loading a large data set counts towards
-        `start_timeout_s`.
+        The server listens on its unix socket and, with `port`, on the loopback address. It has one user, who may do
+        what Croupier needs and nothing else (`croupier.permissions`); `password`, of letters, digits and dashes, is
+        a new one where none is given. Writes go to the append-only file, synced every second; without `appendonly`
+        nothing is kept. `extra` are further arguments of the server such as `("--maxmemory", "64mb")`. Loading a
+        large data set counts towards `start_timeout_s`.
 
         Raises `CannotStart`: no binary, directory or port in use, directory unsuitable, or the server's own
         reason.
         """
         binary = find_valkey()
         data_dir = data_dir.absolute()
+        password = password or secrets.token_hex(_PASSWORD_BYTES)
         if port is not None:
             require_free_port(port)
         with ExitStack() as resources:
@@ -79,7 +86,12 @@ class Valkey(EmbeddedServer):
             log = ServerLog(data_dir, "valkey")
             process = resources.enter_context(
                 server_process(
-                    [str(binary), *_settings(data_dir, socket_path, port, appendonly), *extra],
+                    [
+                        str(binary),
+                        *_settings(data_dir, socket_path, port, appendonly),
+                        *_users(password),
+                        *extra,
+                    ],
                     lock=lock,
                     log=log,
                     death_signal=signal.SIGTERM,
@@ -87,12 +99,16 @@ class Valkey(EmbeddedServer):
                 )
             )
             try:
-                wait_until_ready(process, lambda: _answers(socket_path), log=log, timeout_s=start_timeout_s)
+                wait_until_ready(
+                    process, lambda: _answers(socket_path, password), log=log, timeout_s=start_timeout_s
+                )
             except CannotStart:
                 if port is not None:
                     require_free_port(port)  # taken since the check above
                 raise
-            url = f"unix://{quote(str(socket_path))}" if port is None else f"redis://{LOOPBACK}:{port}/0"
+            place = quote(str(socket_path)) if port is None else f"{LOOPBACK}:{port}/0"
+            scheme = "unix" if port is None else "redis"
+            url = f"{scheme}://{permissions.USER}:{quote(password)}@{place}"
             return cls(process, resources.pop_all(), url=url, socket_path=socket_path)
 
 
@@ -140,6 +156,15 @@ def _settings(data_dir: Path, socket_path: Path, port: int | None, appendonly: b
     return [argument for name, value in settings.items() for argument in (f"--{name}", value)]
 
 
+def _users(password: str) -> list[str]:
+    """The users as settings. Other programs can read these, so they have the hash of the password only."""
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    return [
+        "--user", "default", "off",
+        "--user", permissions.USER, "on", f"#{digest}", *permissions.rules(),
+    ]  # fmt: skip
+
+
 def _environment() -> dict[str, str]:
     environment = dict(os.environ)
     for library in _JEMALLOC_PATHS:
@@ -149,13 +174,14 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def _answers(socket_path: Path) -> bool:
+def _answers(socket_path: Path, password: str) -> bool:
     """Whether the server answers PING; while it loads its data it answers with an error instead."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_PING_TIMEOUT_S)
         try:
             connection.connect(str(socket_path))
-            connection.sendall(b"PING\r\n")
-            return connection.recv(64).startswith(b"+PONG")
+            connection.sendall(f"AUTH {permissions.USER} {password}\r\nPING\r\n".encode())
+            with connection.makefile("rb") as replies:
+                return (replies.readline(), replies.readline()) == (b"+OK\r\n", b"+PONG\r\n")
         except OSError:
             return False
