@@ -15,6 +15,8 @@ OUTAGE ?= 120
 CHAOS_FLAGS ?=
 # How many courses `make soak` simulates.
 SEEDS ?= 10000
+# How many inputs of each kind `make soak` makes up.
+EXAMPLES ?= 2000
 # Further arguments of pytest, such as PYTEST_FLAGS='-k pity'.
 PYTEST_FLAGS ?=
 # Further arguments of `make mutants`, such as MUTANTS_FLAGS='--only dedup-dropped'.
@@ -47,7 +49,7 @@ help:
 	@echo 'make mutants plant one fault at a time in a copy of the code, and say which test catches it'
 	@echo 'make chaos   break running parts at random under load for SECONDS=$(SECONDS), then check everything; SEED= repeats'
 	@echo 'make chaos-export  carry EVENTS=$(EVENTS) events to Kafka and ClickHouse under kills, and through OUTAGE=$(OUTAGE) s without ClickHouse'
-	@echo 'make soak    kill the daemon at every step, and simulate SEEDS=$(SEEDS) courses of faults under a virtual clock; `python -m tests.simulation --seed N` repeats one'
+	@echo 'make soak    kill the daemon at every step, simulate SEEDS=$(SEEDS) courses of faults under a virtual clock, and fuzz every interface with EXAMPLES=$(EXAMPLES) inputs of each kind; `python -m tests.simulation --seed N` repeats one'
 
 install: $(INSTALLED)
 
@@ -97,6 +99,7 @@ chaos-export: install
 soak: install
 	CROUPIER_TEST_KILL_STRIDE=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/sync/test_kill.py
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --jobs $(JOBS)
+	CROUPIER_TEST_FUZZ_EXAMPLES=$(EXAMPLES) $(if $(SEED),CROUPIER_TEST_FUZZ_SEED=$(SEED)) $(BIN)/python -m pytest -q -n $(JOBS) tests/fuzz
 
 mutants: install
 	$(BIN)/python -m tests.mutants --jobs $(JOBS) $(MUTANTS_FLAGS)

@@ -19,6 +19,8 @@ _TESTS: Final = (
     "CROUPIER_TEST_EXPORT_EVENTS",
     "CROUPIER_TEST_EXPORT_OUTAGE_S",
     "CROUPIER_TEST_EXPORT_STRIDE",
+    "CROUPIER_TEST_FUZZ_EXAMPLES",
+    "CROUPIER_TEST_FUZZ_SEED",
     "CROUPIER_TEST_KILL_STRIDE",
 )
 """Sizes and seeds of tests and benchmarks, which they hand on to the servers that they start."""
