@@ -35,7 +35,7 @@ _STAND_INS: Final = {
     "createuser": "exit 0",
     "createdb": "exit 0",  # the databases are there
     "journalctl": 'exec tail -n 20 "$GUIDE_ROOT"/run/*.log',
-    "systemctl": f"exec {sys.executable} -m tests.operating.systemctl" + ' "$@"',
+    "systemctl": f'exec {sys.executable} {ROOT}/tests/operating/systemctl.py "$@"',
     "install_release": 'mkdir -p "$1/bin" && cp "$GUIDE_ROOT/bin/croupier" "$1/bin/" && "$1/bin/croupier" --version',
     "croupier": f'exec {sys.executable} -m croupier_cli.main "$@"',
 }

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import ssl
 from collections.abc import Sequence
 from time import monotonic
 from typing import Final, Protocol
@@ -59,7 +58,7 @@ class Transport:
 
     `in_flight_max` bounds the calls that wait for a reply. `connect_timeout_s` is for connecting and the
     handshake together. A connection is dropped when a deadline has passed and nothing arrives for `stall_s`
-    after it. Without `ssl_context`, `rediss://` verifies the server with the system's certificates.
+    after it. Raises ValueError for a URL that is none.
 
     While the circuit breaker is not closed every call fails at once with Unavailable: nothing is queued for
     later. It is open while there is no connection, and when `missed_max` deadlines in a row were missed on one.
@@ -75,7 +74,6 @@ class Transport:
         connect_timeout_s: float = 2.0,
         stall_s: float = 1.0,
         missed_max: int = MISSED_MAX,
-        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._url = url
         self._address = Address.from_url(url)
@@ -83,7 +81,6 @@ class Transport:
         self._connect_timeout_s = connect_timeout_s
         self._stall_s = stall_s
         self._missed_max = missed_max
-        self._ssl_context = ssl_context
         self._counters = Counters()
         self._connections: set[Connection] = set()  # the current one, and retired ones until they are closed
         self._connection: Connection | None = None
@@ -278,7 +275,7 @@ class Transport:
         """Another transport to the same server, not open yet: for calls that would hold up all others on this one."""
         return Transport(
             self._url, in_flight_max=self._in_flight_max, connect_timeout_s=self._connect_timeout_s,
-            stall_s=self._stall_s, ssl_context=self._ssl_context,
+            stall_s=self._stall_s,
         )  # fmt: skip
 
     def reconnect(self, reason: str) -> None:
@@ -321,8 +318,7 @@ class Transport:
         if address.socket_path:
             await loop.create_unix_connection(lambda: connection, address.socket_path)
             return
-        tls = (self._ssl_context or ssl.create_default_context()) if address.tls else None
-        await loop.create_connection(lambda: connection, address.host, address.port, ssl=tls)
+        await loop.create_connection(lambda: connection, address.host, address.port, ssl=address.tls)
 
     def _use(self, connected: tuple[Connection, Server]) -> None:
         connection, server = connected

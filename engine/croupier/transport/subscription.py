@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -35,7 +34,6 @@ class Subscription:
         self,
         url: str,
         channels: Sequence[str],
-        ssl_context: ssl.SSLContext | None = None,
         *,
         silence_max_s: float = _SILENCE_MAX_S,
         pong_timeout_s: float = _PONG_TIMEOUT_S,
@@ -43,7 +41,6 @@ class Subscription:
         """`channels` are those to begin with, at least one. Raises ValueError for a URL that is none."""
         self._address = Address.from_url(url)
         self._channels = dict.fromkeys(channels)
-        self._ssl_context = ssl_context
         self._silence_max_s = silence_max_s
         self._pong_timeout_s = pong_timeout_s
         self._writer: asyncio.StreamWriter | None = None
@@ -121,8 +118,7 @@ class Subscription:
         address = self._address
         if address.socket_path:
             return await asyncio.open_unix_connection(address.socket_path)
-        tls = (self._ssl_context or ssl.create_default_context()) if address.tls else None
-        return await asyncio.open_connection(address.host, address.port, ssl=tls)
+        return await asyncio.open_connection(address.host, address.port, ssl=address.tls)
 
     def _greeting(self) -> bytes:
         commands: list[tuple[Argument, ...]] = [("SUBSCRIBE", *self._channels)]
