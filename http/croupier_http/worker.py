@@ -129,7 +129,9 @@ async def _sources(settings: Settings) -> AsyncIterator[Sources]:
             timeout=_POSTGRES_TIMEOUT_S,
             command_timeout=_POSTGRES_TIMEOUT_S,
         )
-        durability = Durability(pool, settings.durability_timeout_seconds, settings.redis_url)
+        durability = Durability(
+            pool, settings.durability_timeout_seconds, settings.redis_url, settings.redis_tls()
+        )
     else:
         log.warning(NO_POSTGRES)
     try:

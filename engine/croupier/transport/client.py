@@ -21,6 +21,7 @@ from croupier.transport.errors import (
     Unavailable,
 )
 from croupier.transport.handshake import Identity, Server, shake_hands
+from croupier.transport.sockets import open_protocol, why_not
 
 log = structlog.get_logger(__name__)
 
@@ -299,30 +300,21 @@ class Transport:
         )
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                await self._create_socket(connection)
+                await open_protocol(self._address, connection, self._ssl_context)
                 self._connections.add(connection)
                 connection.lost.add_done_callback(lambda _: self._connections.discard(connection))
                 server = await shake_hands(connection, self._address, monotonic() + self._connect_timeout_s)
         except TimeoutError:
             connection.close("no connection in time")
-            raise Unavailable(
-                f"Redis at {self._address}: no connection within {self._connect_timeout_s:g} s"
-            ) from None
+            late = TimeoutError(f"no connection within {self._connect_timeout_s:g} s")
+            raise Unavailable(f"Redis at {self._address}: {why_not(late, self._address)}") from None
         except (OSError, TransportError) as error:
             connection.close("the connection could not be made")
-            raise Unavailable(f"Redis at {self._address}: {error}") from error
+            raise Unavailable(f"Redis at {self._address}: {why_not(error, self._address)}") from error
         except BaseException:
             connection.close("connecting was given up")
             raise
         return connection, server
-
-    async def _create_socket(self, connection: Connection) -> None:
-        loop, address = asyncio.get_running_loop(), self._address
-        if address.socket_path:
-            await loop.create_unix_connection(lambda: connection, address.socket_path)
-            return
-        tls = (self._ssl_context or ssl.create_default_context()) if address.tls else None
-        await loop.create_connection(lambda: connection, address.host, address.port, ssl=tls)
 
     def _use(self, connected: tuple[Connection, Server]) -> None:
         connection, server = connected

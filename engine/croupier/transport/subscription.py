@@ -12,6 +12,7 @@ import structlog
 
 from croupier.transport.address import Address
 from croupier.transport.connection import Argument, pack
+from croupier.transport.sockets import open_streams
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +90,7 @@ class Subscription:
     async def _messages(self) -> Any:
         """What arrives on one connection, until that is lost. Raises what `listen` catches."""
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            reader, writer = await self._open()
+            reader, writer = await open_streams(self._address, self._ssl_context)
         try:
             writer.write(self._greeting())
             self._writer = writer
@@ -116,13 +117,6 @@ class Subscription:
             self._send("PING")
         async with asyncio.timeout(self._pong_timeout_s):
             return await reader.read(_READ_SIZE)
-
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        address = self._address
-        if address.socket_path:
-            return await asyncio.open_unix_connection(address.socket_path)
-        tls = (self._ssl_context or ssl.create_default_context()) if address.tls else None
-        return await asyncio.open_connection(address.host, address.port, ssl=tls)
 
     def _greeting(self) -> bytes:
         commands: list[tuple[Argument, ...]] = [("SUBSCRIBE", *self._channels)]
