@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from croupier.clickhouse import Address
 from croupier.environment import unknown_variables
-from croupier.postgres_url import why_unusable
+from croupier.postgres_url import why_no_tls, why_unusable
 from croupier.signing_secret import why_guessable, why_short
 from croupier.transport import client_context
 
@@ -283,7 +283,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
         return ""
 
     def _why_no_postgres(self) -> str:
-        why = self.database_url and why_unusable(self.database_url)
+        why = self.database_url and (why_unusable(self.database_url) or why_no_tls(self.database_url))
         return why and f"DATABASE_URL {why}"
 
     def _why_no_clickhouse(self) -> str:

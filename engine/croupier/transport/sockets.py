@@ -12,7 +12,7 @@ _ASKED_FOR_TLS: Final = "; with rediss:// it must speak TLS on this port"
 _ASKED_FOR_PLAIN: Final = "; if it speaks TLS, REDIS_URL must begin with rediss://"
 
 # OpenSSL's numbers of X.509 errors: the certificate is for another name, or for another IP address.
-_NAME_ERRORS: Final = frozenset({62, 64})
+NAME_ERRORS: Final = frozenset({62, 64})
 # The server spoke, and not TLS.
 _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
 _CLIENT_CERTIFICATE: Final = "a client certificate (REDIS_SSL_CERTFILE, REDIS_SSL_KEYFILE)"
@@ -74,7 +74,7 @@ def why_not(error: BaseException, address: Address) -> str:
     text = _LINE_OF_C.sub("", str(error) or type(error).__name__)
     reason = getattr(error, "reason", "") or ""
     if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in _NAME_ERRORS:
+        if error.verify_code in NAME_ERRORS:
             return f"its certificate is not for the host {address.host}"
         return f"its certificate is not trusted: {error.verify_message} (REDIS_SSL_CAFILE)"
     if address.tls and (reason in _NO_TLS or isinstance(error, TimeoutError)):
