@@ -151,7 +151,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     clickhouse_enabled: bool | None = None
     """Whether events go to ClickHouse; unset: where there is a server for it."""
     clickhouse_url: str = ""
-    """`http://user:password@host:port/database`, or https."""
+    """`http://user:password@host:port/database`, or https, then also with `?cafile=FILE` for other CAs."""
     sentry_dsn: Secret = ""
     """Where unforeseen errors are reported to, as `https://key@host/project`; empty: nowhere."""
     sentry_traces_sample_rate: Annotated[float, Meta(ge=0, le=1)] = 0.0
@@ -290,9 +290,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
         if not self.clickhouse_url:
             return ""
         try:
-            Address.from_url(self.clickhouse_url)
+            address = Address.from_url(self.clickhouse_url)
         except ValueError as error:
             return f"CLICKHOUSE_URL {error}"
+        if address.cafile:
+            if address.interface != "https":
+                return "CLICKHOUSE_URL has a cafile, and must begin with https:// then"
+            try:
+                client_context(address.cafile)
+            except ValueError as error:
+                return f"CLICKHOUSE_URL: {error}"
         return ""
 
     def _why_no_zone(self) -> str:

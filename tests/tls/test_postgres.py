@@ -15,7 +15,8 @@ from croupier.settings import Settings
 from croupier_cli.embedded import Postgres, Valkey
 from tests.cli.support import DEADLINE_S, Environment, ask, croupier, environment, free_port, started
 from tests.embedded.support import wait_until
-from tests.tls.conftest import Certificates, relay
+from tests.tls.conftest import Certificates
+from tests.transport.proxy import Proxy
 
 SECRET = "5f1c9e27a84b03d6e2b7f0c4918a6d35"
 HBA = """\
@@ -108,10 +109,10 @@ async def test_given_both_servers_over_tls_then_server_daemon_and_commands_work(
     server: Server, valkey: Valkey, redis_url: str, certificates: Certificates
 ) -> None:
     client = certificates.client
-    async with relay(valkey, certificates.server(demands=True)) as tls_url:
+    async with Proxy(str(valkey.socket_path), certificates.server(demands=True)) as proxy:
         port = free_port()
         env = environment(
-            REDIS_URL=tls_url,
+            REDIS_URL=proxy.url.replace("redis://", "rediss://"),
             REDIS_SSL_CAFILE=certificates.ca,
             REDIS_SSL_CERTFILE=client["redis_ssl_certfile"],
             REDIS_SSL_KEYFILE=client["redis_ssl_keyfile"],
@@ -123,6 +124,9 @@ async def test_given_both_servers_over_tls_then_server_daemon_and_commands_work(
             CROUPIER_DURABILITY="postgres",  # which needs the daemon's notices, and its rows in Postgres
         )
         await asyncio.to_thread(_play, env, port)
+        heard = {tuple(request) for request in proxy.all_requests()}
+        # The worker's notices, too, came over TLS; without them strict commands would only be slower.
+        assert (b"SUBSCRIBE", b"{0}:synced") in heard
 
 
 def _play(env: Environment, port: int) -> None:
