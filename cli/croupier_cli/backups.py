@@ -108,7 +108,7 @@ def _read(source: Path) -> Manifest:
 
 
 async def _restore(settings: Settings, source: Path | None, manifest: Manifest | None) -> list[Restored]:
-    async with redis(settings) as transport, postgres(settings.database_url) as connection:
+    async with redis(settings.redis_url) as transport, postgres(settings.database_url) as connection:
         await check(connection)
         if source is not None and manifest is not None:
             await _load(transport, connection, source, manifest)

@@ -26,7 +26,7 @@ async def drain(settings: Settings, give_up: Callable[[], bool]) -> bool:
     try:
         async with (
             asyncio.timeout(DRAIN_TIMEOUT_S),
-            redis(settings) as transport,
+            redis(settings.redis_url) as transport,
             postgres(settings.database_url) as connection,
         ):
             last = [await _last_entry(transport, partition) for partition in range(PARTITIONS)]

@@ -88,7 +88,7 @@ def show(*, version: str | None = None, as_json: JsonFlag = False) -> None:
 
 
 async def _show(settings: Settings, version: str | None) -> tuple[str, bool, Economy]:
-    async with redis(settings) as transport:
+    async with redis(settings.redis_url) as transport:
         in_force = await version_in_force(transport)
         name = version or in_force
         return name, name == in_force, await stored_economy(transport, name)

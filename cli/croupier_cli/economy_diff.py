@@ -48,7 +48,7 @@ async def _read(*names: str | None) -> list[Economy]:
     if len(files) == len(set(names)):
         return [files[name] for name in names if name is not None]
     settings = operator_settings("REDIS_URL")
-    async with redis(settings) as transport:
+    async with redis(settings.redis_url) as transport:
         return [
             files[name]
             if name in files

@@ -37,6 +37,6 @@ def operator_settings(*required: str) -> Settings:
 async def casino(settings: Settings) -> AsyncIterator[Casino]:
     """Connect to both servers. Raises InstallationMismatch where they do not belong together, and what is raised by
     `croupier_cli.servers`."""
-    async with redis(settings) as transport, postgres(settings.database_url) as connection:
+    async with redis(settings.redis_url) as transport, postgres(settings.database_url) as connection:
         await require_same_installation(transport, connection)
         yield Casino(transport, connection)

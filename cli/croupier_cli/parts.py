@@ -113,7 +113,7 @@ async def _migrate(settings: Settings) -> list[str]:
 
     async with postgres(settings.database_url) as connection:
         if settings.redis_url:
-            async with redis(settings) as transport:
+            async with redis(settings.redis_url) as transport:
                 await require_same_installation(transport, connection)
         deterministic = bool(settings.deterministic_seed)
         applied = await apply_migrations(connection, progress, deterministic=deterministic)

@@ -52,7 +52,7 @@ def show(user: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=U
 
 async def _read(settings: Settings, user: int) -> list[tuple[str, AnyLayout, bytes]]:
     """The player's records, each with a title: the player's own, banners played, crash, sessions."""
-    async with redis(settings) as transport:
+    async with redis(settings.redis_url) as transport:
         economy = await stored_economy(transport, await version_in_force(transport))
         records: list[tuple[str, AnyLayout, bytes]] = []
         for name, layout, key in record_places(user, economy.gacha.banners):

@@ -42,7 +42,7 @@ async def check_servers(settings: Settings) -> None:
         transport: Transport | None = None
         connection: asyncpg.Connection | None = None
         if settings.redis_url:
-            transport = await connections.enter_async_context(redis(settings))
+            transport = await connections.enter_async_context(redis(settings.redis_url))
             await check_redis(transport)
         if settings.database_url:
             connection = await connections.enter_async_context(postgres(settings.database_url))
@@ -63,7 +63,7 @@ async def economy_not_in_force(settings: Settings) -> str:
     if not settings.economy:
         return ""
     configured = version(configured_economy(settings))
-    async with redis(settings) as transport:
+    async with redis(settings.redis_url) as transport:
         in_force = await version_in_force(transport)
     if configured == in_force:
         return ""

@@ -42,10 +42,10 @@ def require_redis_url(url: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def redis(settings: Settings) -> AsyncIterator[Transport]:
-    """A connection to Redis. Raises SettingsError for a URL that is none or a bad TLS file, and Unavailable."""
-    require_redis_url(settings.redis_url)
-    transport = Transport(settings.redis_url, ssl_context=settings.redis_tls())
+async def redis(url: str) -> AsyncIterator[Transport]:
+    """A connection to Redis. Raises SettingsError for a URL that is none, and Unavailable."""
+    require_redis_url(url)
+    transport = Transport(url)
     await transport.open()
     try:
         yield transport

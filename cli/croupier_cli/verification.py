@@ -52,7 +52,7 @@ async def _verify(settings: Settings) -> Verdict:
         await check(connection)
         server = None
         if settings.redis_url:
-            transport = await stack.enter_async_context(redis(settings))
+            transport = await stack.enter_async_context(redis(settings.redis_url))
             await require_same_installation(transport, connection)
             server = Server(transport)
         show = stack.enter_context(showing_rate("events"))

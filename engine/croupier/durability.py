@@ -6,7 +6,6 @@ answers it.
 """
 
 import asyncio
-import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -59,20 +58,13 @@ class _Waiter:
 class Durability:
     """Asks Postgres for all waiting events in one query: on a notice that concerns them, and every `POLL_S` besides.
 
-    `redis_url` is where the notices are heard, over TLS with `ssl_context`, while `keep_listening` runs.
+    `redis_url` is where the notices are heard, while `keep_listening` runs.
     """
 
-    def __init__(
-        self,
-        pool: asyncpg.Pool,
-        timeout_s: float,
-        redis_url: str = "",
-        ssl_context: ssl.SSLContext | None = None,
-    ) -> None:
+    def __init__(self, pool: asyncpg.Pool, timeout_s: float, redis_url: str = "") -> None:
         self._pool = pool
         self._timeout_s = timeout_s
         self._redis_url = redis_url
-        self._ssl_context = ssl_context
         self._waiters: dict[_Waiter, None] = {}  # a set, in the order in which they came
         self._asking: asyncio.Task[None] | None = None
         self._worth_asking = asyncio.Event()
@@ -87,7 +79,7 @@ class Durability:
             if epoch.isdigit() and seq.isdigit():
                 self._notice(channels[channel], (int(epoch), int(seq)))
 
-        await Subscription(self._redis_url, list(channels), self._ssl_context).listen(
+        await Subscription(self._redis_url, list(channels)).listen(
             heard, lambda _channel: self._worth_asking.set()
         )
 

@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 
 from croupier.errors import CroupierError
-from croupier.transport.sockets import NAME_ERRORS
+from croupier.transport.failures import why_unverified
 
 log = structlog.get_logger(__name__)
 
@@ -38,9 +38,7 @@ def is_away(error: BaseException) -> bool:
 def why_away(error: BaseException) -> str:
     """What `is_away` recognises, in a line."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in NAME_ERRORS:
-            return "its certificate is not for the host in DATABASE_URL"
-        return f"its certificate is not trusted: {error.verify_message} (sslrootcert in DATABASE_URL)"
+        return why_unverified(error, "sslrootcert in DATABASE_URL")
     return " ".join(str(error).split()) or type(error).__name__
 
 

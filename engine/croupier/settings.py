@@ -14,16 +14,12 @@ from croupier.clickhouse import Address
 from croupier.environment import unknown_variables
 from croupier.postgres_url import why_no_tls, why_unusable
 from croupier.signing_secret import why_guessable, why_short
-from croupier.transport import client_context
 
 Secret = Annotated[str, Meta(extra={"secret": True})]
 """A text of which nothing is ever shown."""
 
 _ENVIRONMENT = {
     "redis_url": "REDIS_URL",
-    "redis_ssl_cafile": "REDIS_SSL_CAFILE",
-    "redis_ssl_certfile": "REDIS_SSL_CERTFILE",
-    "redis_ssl_keyfile": "REDIS_SSL_KEYFILE",
     "database_url": "DATABASE_URL",
     "jwt_secret_key": "JWT_SECRET_KEY",
     "gacha_legacy_cost": "CASINO_GACHA_LEGACY_COST",
@@ -67,11 +63,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """Settings of every part of Croupier. Each is the environment variable of that name, or `CROUPIER_<NAME>`."""
 
     redis_url: str = ""
-    redis_ssl_cafile: str = ""
-    """Certificates of the authorities that Redis' certificate must come from; without it those of the system."""
-    redis_ssl_certfile: str = ""
-    """Certificate that is shown to a Redis that demands one, with the key of `redis_ssl_keyfile`."""
-    redis_ssl_keyfile: str = ""
     database_url: str = ""
     jwt_secret_key: Secret = ""
     master_keys: Secret = ""
@@ -202,7 +193,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
             self._why_several_clocks(),
             self._why_no_brokers(),
             self._why_no_login(),
-            self._why_no_redis_tls(),
             self._why_no_postgres(),
             self._why_no_clickhouse(),
             self._why_no_zone(),
@@ -247,41 +237,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
         protocol = self.kafka_security_protocol
         return f"KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
 
-    def redis_tls(self) -> ssl.SSLContext | None:
-        """What every connection to Redis is opened with; None where REDIS_URL asks for plain ones.
-
-        Raises SettingsError for files that cannot be used.
-        """
-        if not self._is_redis_tls():
-            return None
-        files = self.redis_ssl_cafile, self.redis_ssl_certfile, self.redis_ssl_keyfile
-        try:
-            return client_context(*files)
-        except ValueError as error:
-            raise SettingsError(f"REDIS_SSL_...: {error}") from None
-
-    def _is_redis_tls(self) -> bool:
-        return self.redis_url.lower().startswith("rediss://")
-
-    def _why_no_redis_tls(self) -> str:
-        files = {
-            "REDIS_SSL_CAFILE": self.redis_ssl_cafile,
-            "REDIS_SSL_CERTFILE": self.redis_ssl_certfile,
-            "REDIS_SSL_KEYFILE": self.redis_ssl_keyfile,
-        }
-        given = [name for name, file in files.items() if file]
-        if not given:
-            return ""
-        if not self._is_redis_tls():
-            return f"{given[0]} needs a REDIS_URL that begins with rediss://, which switches TLS on"
-        if bool(self.redis_ssl_certfile) != bool(self.redis_ssl_keyfile):
-            return "REDIS_SSL_CERTFILE and REDIS_SSL_KEYFILE go together: a certificate and its key"
-        try:
-            self.redis_tls()
-        except SettingsError as error:
-            return str(error)
-        return ""
-
     def _why_no_postgres(self) -> str:
         why = self.database_url and (why_unusable(self.database_url) or why_no_tls(self.database_url))
         return why and f"DATABASE_URL {why}"
@@ -297,9 +252,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
             if address.interface != "https":
                 return "CLICKHOUSE_URL has a cafile, and must begin with https:// then"
             try:
-                client_context(address.cafile)
-            except ValueError as error:
-                return f"CLICKHOUSE_URL: {error}"
+                ssl.create_default_context(cafile=address.cafile)
+            except OSError as error:
+                return f"CLICKHOUSE_URL: {address.cafile}: {error.strerror or 'no certificates in PEM'}"
         return ""
 
     def _why_no_zone(self) -> str:

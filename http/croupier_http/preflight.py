@@ -45,10 +45,9 @@ async def preflight(settings: Settings) -> None:
 
 
 def connect_later(settings: Settings) -> Transport:
-    """A transport that is not open yet. Raises SettingsError for an unusable URL or TLS file."""
-    tls = settings.redis_tls()
+    """A transport that is not open yet. Raises SettingsError for an unusable URL."""
     try:
-        return Transport(settings.redis_url, in_flight_max=settings.in_flight_max, ssl_context=tls)
+        return Transport(settings.redis_url, in_flight_max=settings.in_flight_max)
     except ValueError as error:
         raise SettingsError(f"REDIS_URL: {error}") from None
 

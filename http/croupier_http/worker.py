@@ -129,9 +129,7 @@ async def _sources(settings: Settings) -> AsyncIterator[Sources]:
             timeout=_POSTGRES_TIMEOUT_S,
             command_timeout=_POSTGRES_TIMEOUT_S,
         )
-        durability = Durability(
-            pool, settings.durability_timeout_seconds, settings.redis_url, settings.redis_tls()
-        )
+        durability = Durability(pool, settings.durability_timeout_seconds, settings.redis_url)
     else:
         log.warning(NO_POSTGRES)
     try:

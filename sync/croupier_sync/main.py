@@ -32,12 +32,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Carry every partition's events to Postgres until `stop` is set. Waits for servers that are away.
 
     Raises, before anything is touched: EconomyError for a bad economy file, MigrationError, NotDurable,
-    InstallationMismatch, PartitionError, PermissionMissing, SettingsError, and ValueError for a URL that is none.
+    InstallationMismatch, PartitionError, PermissionMissing, and ValueError for a URL that is none.
     """
     tune_interpreter()
     economy = load_economy(Path(settings.economy) if settings.economy else None)
     warn_of_plain_connections(settings)
-    transport = Transport(settings.redis_url, ssl_context=settings.redis_tls())
+    transport = Transport(settings.redis_url)
     try:
         await _until_reached("Redis", transport.open, stop)
         await _until_reached("Postgres", lambda: _check(transport, settings.database_url), stop)

@@ -91,6 +91,15 @@ async def until_stopped(status: Status, reason: str) -> None:
     assert status.reason == reason, status
 
 
+async def until_following(status: Status) -> None:
+    """Wait until the daemon says that it follows, which it does only after it has written what there was."""
+
+    async def follows() -> bool:
+        return status.state == "following"
+
+    await until(follows, f"a daemon that follows: {status}")
+
+
 @dataclass
 class Casino:
     """One Redis, one migrated Postgres, an engine for the players; daemons come and go."""

@@ -7,7 +7,7 @@ from croupier_sync.adopting import AdoptionRefused, adopt, find_gap
 from croupier_sync.server import Server
 from tests.cli.support import croupier, environment
 from tests.sync.old_copy import old_copy
-from tests.sync.support import PARTITION, Casino, generous_economy, until_stopped
+from tests.sync.support import PARTITION, Casino, generous_economy, until_following, until_stopped
 from tests.sync.verified import verdict
 
 
@@ -28,7 +28,7 @@ async def test_given_an_old_copy_of_postgres_when_redis_is_adopted_then_it_goes_
         await casino.until_open()
         await casino.pull(50)
         await casino.until_caught_up()
-        assert sync.status.state == "following"
+        await until_following(sync.status)
         await casino.require_mirror()
     state_now = await casino.durable_state()
     assert {place: state_now[place] for place in state} == state

@@ -9,7 +9,7 @@ from croupier_schemas import keys
 from croupier_sync.errors import InstallationMismatch
 from croupier_sync.installation import check_installation
 from croupier_sync.position import read_position
-from tests.sync.support import PARTITION, Casino, until_stopped
+from tests.sync.support import PARTITION, Casino, until_following, until_stopped
 
 
 async def _require_stopped(casino: Casino, reason: str) -> str:
@@ -149,7 +149,7 @@ async def test_given_an_alarm_when_its_cause_is_gone_then_the_daemon_goes_on_by_
         await casino.until_open()
         await casino.pull(1)
         await casino.until_caught_up()
-        assert sync.status.state == "following"
+        await until_following(sync.status)
 
 
 async def test_given_a_head_of_newer_scripts_when_started_then_stopped_and_nothing_is_touched(

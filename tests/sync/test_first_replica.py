@@ -16,7 +16,7 @@ from croupier_sync.migrations import migrate
 from tests.sync.failover import started_master, started_replica
 from tests.sync.healed import casino_on, heals, require_replies, require_whole
 from tests.sync.rounds import Rounds
-from tests.sync.support import PARTITION, Casino, until
+from tests.sync.support import PARTITION, Casino, until, until_following
 
 FORGOTTEN_AFTER_S = 1
 
@@ -71,7 +71,7 @@ async def test_given_players_when_the_first_replica_comes_and_the_last_one_goes_
         await casino.until_caught_up()
 
         assert epoch == first.epoch + 2
-        assert sync.status.state == "following"
+        await until_following(sync.status)
         assert await heals(casino) == []
         await require_whole(casino)
         assert await require_replies(casino, rounds) > 60

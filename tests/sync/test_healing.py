@@ -38,7 +38,7 @@ from tests.sync.healed import (
     require_whole,
 )
 from tests.sync.rounds import Rounds
-from tests.sync.support import OTHER_SERVER, PARTITION, Casino, until, until_stopped
+from tests.sync.support import OTHER_SERVER, PARTITION, Casino, until, until_following, until_stopped
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ async def test_given_an_empty_redis_when_healed_under_a_daemon_that_follows_then
         await casino.until_open()
         await casino.pull(1)
         await casino.until_caught_up()
-        assert sync.status.state == "following"
+        await until_following(sync.status)
     await require_whole(casino)
 
 

@@ -23,7 +23,7 @@ from croupier_sync.server import Server
 from tests.sync.failover import Pair, started_pair
 from tests.sync.healed import heals, require_keys_gone, require_replies, require_whole
 from tests.sync.rounds import Rounds
-from tests.sync.support import PARTITION, Casino, until
+from tests.sync.support import PARTITION, Casino, until, until_following
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def _require_healed(casino: Casino, rounds: Rounds) -> None:
         await Rounds(Random(9)).play(casino.engine, 30)
         await casino.until_caught_up()
         await require_whole(casino)
-        assert sync.status.state == "following"
+        await until_following(sync.status)
 
 
 async def test_given_a_replica_that_lagged_when_promoted_then_what_it_missed_is_brought_back(

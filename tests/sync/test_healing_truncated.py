@@ -21,6 +21,7 @@ from tests.sync.healed import (
     require_whole,
 )
 from tests.sync.rounds import Rounds
+from tests.sync.support import until_following
 
 PARTS = 4
 CUTS_PER_PART = 6
@@ -106,7 +107,7 @@ async def _require_healed(server: Valkey, database_url: str, rounds: Rounds, rng
             await Rounds(rng).play(casino.engine, 30)
             await casino.until_caught_up()
             await require_whole(casino)
-            assert sync.status.state == "following"
+            await until_following(sync.status)
         for heal in await heals(casino):
             assert heal["seconds"] is not None
             assert heal["forked"] == []

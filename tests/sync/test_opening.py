@@ -26,7 +26,7 @@ from croupier_sync.projector import Projector
 from croupier_sync.push import push
 from croupier_sync.server import Server
 from tests.redis_server import administrator, started_valkey
-from tests.sync.support import OTHER_SERVER, PARTITION, Casino, generous_economy, until
+from tests.sync.support import OTHER_SERVER, PARTITION, Casino, generous_economy, until, until_following
 
 
 async def _push(casino: Casino, economy: Economy) -> None:
@@ -149,7 +149,7 @@ async def test_given_redis_restarting_under_a_running_daemon_when_back_then_pull
 
             await until(pulled, "a pull after the restart")
             await casino.until_caught_up()
-            assert sync.status.state == "following"
+            await until_following(sync.status)
         assert (await casino.log())[-1].id.epoch == 2
         assert await casino.mirror() == await casino.durable_state()
     finally:
@@ -185,7 +185,7 @@ async def test_given_several_openers_at_once_when_done_then_one_epoch_was_opened
     async with casino.daemon() as sync:
         await casino.pull(1)
         await casino.until_caught_up()
-        assert sync.status.state == "following"
+        await until_following(sync.status)
     assert [event.header.type for event in await casino.log()].count("epoch.opened") == 2
 
 

@@ -13,7 +13,7 @@ from croupier_sync.limits import Limits
 from croupier_sync.postgres import end_silent_owner, try_lock
 from tests.forked import start_forked
 from tests.sync.process import follow, suspended_while_copying
-from tests.sync.support import PARTITION, Casino, until
+from tests.sync.support import PARTITION, Casino, until, until_following
 
 IMPATIENT = Limits(heartbeat_s=0.05, silence_max_s=0.5)
 
@@ -56,7 +56,7 @@ async def test_given_a_suspended_owner_when_another_waits_then_that_takes_over_a
         async with casino.daemon(IMPATIENT) as second:
             await casino.pull(2)
             await casino.until_caught_up()
-            assert second.status.state == "following"
+            await until_following(second.status)
             owner = await casino.connection.fetchval(_OWNER)
             os.kill(pid, signal.SIGCONT)
             await _until_daemons(casino, 2)

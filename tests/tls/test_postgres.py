@@ -1,4 +1,4 @@
-"""Postgres over TLS, as DATABASE_URL asks for it, and Redis beside it: servers, daemon and commands."""
+"""A Postgres that speaks TLS itself: what is said of it, and which connections are warned of."""
 
 import asyncio
 import os
@@ -12,13 +12,10 @@ import pytest
 
 from croupier.plain import plain_connections
 from croupier.settings import Settings
-from croupier_cli.embedded import Postgres, Valkey
-from tests.cli.support import DEADLINE_S, Environment, ask, croupier, environment, free_port, started
-from tests.embedded.support import wait_until
-from tests.tls.conftest import Certificates
-from tests.transport.proxy import Proxy
+from croupier_cli.embedded import Postgres
+from tests.cli.support import DEADLINE_S, croupier, environment
+from tests.tls.relays import Authority
 
-SECRET = "5f1c9e27a84b03d6e2b7f0c4918a6d35"
 HBA = """\
 local all all trust
 hostssl all demanded 127.0.0.0/8 trust clientcert=verify-ca
@@ -47,13 +44,13 @@ def elsewhere(address: str) -> str:
 class Server:
     """A Postgres that takes connections over TLS only, and its URLs."""
 
-    def __init__(self, address: str, certificates: Certificates, socket_url: str) -> None:
-        self.address, self._certificates, self._socket_url = address, certificates, socket_url
+    def __init__(self, address: str, authority: Authority, socket_url: str) -> None:
+        self.address, self._authority, self._socket_url = address, authority, socket_url
 
     def url(
         self, mode: str = "verify-full", ca: str | None = None, user: str = "croupier", **files: str
     ) -> str:
-        options = {"sslmode": mode, "sslrootcert": ca or self._certificates.ca, **files}
+        options = {"sslmode": mode, "sslrootcert": ca or str(self._authority.file), **files}
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items())
         return f"postgresql://{user}@{self.address}/croupier?{query}"
 
@@ -69,26 +66,21 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, postgres_template: Path, certificates: Certificates
-) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, postgres_template: Path) -> Iterator[Server]:
     directory, address = tmp_path_factory.mktemp("postgres-tls"), free_address()
-    issued = certificates.authority.issue_cert(address)
-    issued.cert_chain_pems[0].write_to_path(directory / "server.pem")
-    issued.private_key_pem.write_to_path(directory / "server.key")
-    certificates.authority.cert_pem.write_to_path(directory / "ca.pem")
-    (directory / "server.key").chmod(0o600)
+    authority = Authority(directory)
+    authority.write_server(directory / "server.pem", address)
     (directory / "hba.conf").write_text(HBA)
     settings = {
         "listen_addresses": f"{address},{elsewhere(address)}",
         "ssl_cert_file": str(directory / "server.pem"),
-        "ssl_key_file": str(directory / "server.key"),
-        "ssl_ca_file": str(directory / "ca.pem"),
+        "ssl_key_file": str(directory / "server.pem"),
+        "ssl_ca_file": str(authority.file),
         "hba_file": str(directory / "hba.conf"),
     }
     with Postgres.start(directory, template=postgres_template, settings=settings) as running:
         asyncio.run(_make_role(running.url))
-        server = Server(address, certificates, running.url)
+        server = Server(address, authority, running.url)
         asyncio.run(server.switch("on"))
         yield server
 
@@ -105,63 +97,17 @@ async def refused(redis_url: str, url: str, *words: str) -> None:
     outcome.require_refusal(*words)
 
 
-async def test_given_both_servers_over_tls_then_server_daemon_and_commands_work(
-    server: Server, valkey: Valkey, redis_url: str, certificates: Certificates
-) -> None:
-    client = certificates.client
-    async with Proxy(str(valkey.socket_path), certificates.server(demands=True)) as proxy:
-        port = free_port()
-        env = environment(
-            REDIS_URL=proxy.url.replace("redis://", "rediss://"),
-            REDIS_SSL_CAFILE=certificates.ca,
-            REDIS_SSL_CERTFILE=client["redis_ssl_certfile"],
-            REDIS_SSL_KEYFILE=client["redis_ssl_keyfile"],
-            DATABASE_URL=server.url(),
-            JWT_SECRET_KEY=SECRET,
-            CROUPIER_MASTER_KEYS="1:" + "0123456789abcdef" * 4,
-            CROUPIER_HTTP_PORT=str(port),
-            CROUPIER_WORKERS="1",
-            CROUPIER_DURABILITY="postgres",  # which needs the daemon's notices, and its rows in Postgres
-        )
-        await asyncio.to_thread(_play, env, port)
-        heard = {tuple(request) for request in proxy.all_requests()}
-        # The worker's notices, too, came over TLS; without them strict commands would only be slower.
-        assert (b"SUBSCRIBE", b"{0}:synced") in heard
-
-
-def _play(env: Environment, port: int) -> None:
-    def runs(*words: str) -> str:
-        outcome = croupier(*words, env=env)
-        assert outcome.exit_code == 0, outcome
-        return outcome.stdout
-
-    runs("migrate")
-    token = runs("token", "--user", "42").strip()
-    with started("sync", env), started("serve", env):
-        wait_until(lambda: _is_ready(port), DEADLINE_S)
-        pulled = ask(f"http://127.0.0.1:{port}/api/games/gacha/pull", token, {"count": 1})
-        assert len(pulled["items"]) == 1
-        assert "42" in runs("player", "show", "42")
-    runs("verify")
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        ask(f"http://127.0.0.1:{port}/ready", "")
-    except OSError:
-        return False
-    return True
-
-
 async def test_given_a_postgres_that_is_not_to_be_trusted_then_each_reason_is_a_line(
-    server: Server, redis_url: str, certificates: Certificates, strangers: Certificates
+    server: Server, redis_url: str, tmp_path: Path
 ) -> None:
-    await refused(redis_url, server.url(ca=strangers.ca), "its certificate is not trusted", "sslrootcert")
+    await refused(
+        redis_url, server.url(ca=str(Authority(tmp_path).file)), "certificate verify failed", "sslrootcert"
+    )
     demanded = server.url(user="demanded")
     await refused(redis_url, demanded, "requires a valid client certificate")
     await refused(redis_url, server.url(mode="disable"), "no encryption")
     other = server.url().replace(server.address, elsewhere(server.address))
-    await refused(redis_url, other, "its certificate is not for the host in DATABASE_URL")
+    await refused(redis_url, other, "certificate verify failed: IP address mismatch")
     await server.switch("off")
     try:
         await refused(redis_url, server.url(), "Postgres cannot be reached", "SSL")

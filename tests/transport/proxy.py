@@ -99,10 +99,6 @@ class Proxy:
         reader.feed(bytes(self._pairs[connection].requests))
         return list(iter(reader.gets, None))
 
-    def all_requests(self) -> list[list[bytes]]:
-        """Return the commands that were received, over all connections."""
-        return [request for number in range(len(self._pairs)) for request in self.requests(number)]
-
     def replied_bytes(self, connection: int) -> int:
         """Return how many bytes the server sent on the n-th connection."""
         return self._pairs[connection].replied_bytes

@@ -1,14 +1,13 @@
 """Connecting, logging in, closing, and servers that do not keep to the protocol."""
 
 import asyncio
-import ssl
 from pathlib import Path
 
 import pytest
 import redis
 
 from croupier.transport import OutcomeUnknown, Transport, Unavailable
-from tests.redis_server import administrator_url, url_with
+from tests.redis_server import url_with
 from tests.transport.own_server import OwnServer, free_port
 from tests.transport.proxy import Direction, Kind, Proxy
 from tests.transport.scripted_server import ScriptedServer
@@ -90,27 +89,6 @@ async def test_given_a_handshake_cut_off_anywhere_when_opened_then_unavailable_a
     assert await transport.call("PING") == b"PONG"
     await transport.close()
     assert transport.unknown_outcomes == 0
-
-
-def _tls(protocol: int) -> ssl.SSLContext:
-    """Return one side of TLS without certificates, so that a test needs no keys. Encrypts, proves nothing."""
-    context = ssl.SSLContext(protocol)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ADH:AECDH:@SECLEVEL=0")
-    return context
-
-
-async def test_given_tls_when_connected_then_calls_work_and_an_unproven_server_is_refused_by_default(
-    own_server: OwnServer, connect: Connect
-) -> None:
-    async with Proxy(own_server.socket_path, _tls(ssl.PROTOCOL_TLS_SERVER)) as proxy:
-        url = administrator_url(proxy.url).replace("redis://", "rediss://")
-        transport = await connect(url, ssl_context=_tls(ssl.PROTOCOL_TLS_CLIENT))
-        assert await transport.call("ECHO", "x" * 100_000) == b"x" * 100_000
-        with pytest.raises(Unavailable):
-            await connect(url)
 
 
 async def test_given_calls_in_flight_when_closed_then_it_waits_for_them_and_refuses_new_ones(

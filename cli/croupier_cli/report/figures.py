@@ -98,7 +98,7 @@ QUESTIONS: Final = 7
 async def _sources(settings: Settings) -> AsyncIterator[Sources]:
     """Connections to the casino's servers."""
     clickhouse = ClickHouse.of_url(settings.clickhouse_url)
-    async with redis(settings) as transport:
+    async with redis(settings.redis_url) as transport:
         async with asyncio.timeout(_POSTGRES_TIMEOUT_S):
             pool = await asyncpg.create_pool(settings.database_url, min_size=1, max_size=2)
         try:

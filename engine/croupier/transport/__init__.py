@@ -7,8 +7,8 @@ would do so for all callers: those need a connection of their own.
 
 The parts, from the outside in: `client` (the public `Transport`: reconnecting, probes and safe repeats), `breaker`
 (whether calls are let through), `connection` (queues, deadlines and back-pressure of one connection), `handshake`
-(what a new connection learns about its server), `address` (Redis URLs),
-`sockets` (connecting, over TLS or not), `errors`.
+(what a new connection learns about its server), `address` (Redis URLs), `failures` (why there is no
+connection), `errors`.
 """
 
 from croupier.transport.address import Address
@@ -25,7 +25,6 @@ from croupier.transport.errors import (
     Unavailable,
 )
 from croupier.transport.handshake import Identity, Server
-from croupier.transport.sockets import client_context
 from croupier.transport.subscription import Subscription
 
 __all__ = [
@@ -45,5 +44,4 @@ __all__ = [
     "Transport",
     "TransportError",
     "Unavailable",
-    "client_context",
 ]

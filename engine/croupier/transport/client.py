@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import ssl
 from collections.abc import Sequence
 from time import monotonic
 from typing import Final, Protocol
@@ -20,8 +19,8 @@ from croupier.transport.errors import (
     TransportError,
     Unavailable,
 )
+from croupier.transport.failures import why_not_connected
 from croupier.transport.handshake import Identity, Server, shake_hands
-from croupier.transport.sockets import open_protocol, why_not
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +59,7 @@ class Transport:
 
     `in_flight_max` bounds the calls that wait for a reply. `connect_timeout_s` is for connecting and the
     handshake together. A connection is dropped when a deadline has passed and nothing arrives for `stall_s`
-    after it. Without `ssl_context`, `rediss://` verifies the server with the system's certificates.
+    after it. Raises ValueError for a URL that is none.
 
     While the circuit breaker is not closed every call fails at once with Unavailable: nothing is queued for
     later. It is open while there is no connection, and when `missed_max` deadlines in a row were missed on one.
@@ -76,7 +75,6 @@ class Transport:
         connect_timeout_s: float = 2.0,
         stall_s: float = 1.0,
         missed_max: int = MISSED_MAX,
-        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._url = url
         self._address = Address.from_url(url)
@@ -84,7 +82,6 @@ class Transport:
         self._connect_timeout_s = connect_timeout_s
         self._stall_s = stall_s
         self._missed_max = missed_max
-        self._ssl_context = ssl_context
         self._counters = Counters()
         self._connections: set[Connection] = set()  # the current one, and retired ones until they are closed
         self._connection: Connection | None = None
@@ -279,7 +276,7 @@ class Transport:
         """Another transport to the same server, not open yet: for calls that would hold up all others on this one."""
         return Transport(
             self._url, in_flight_max=self._in_flight_max, connect_timeout_s=self._connect_timeout_s,
-            stall_s=self._stall_s, ssl_context=self._ssl_context,
+            stall_s=self._stall_s,
         )  # fmt: skip
 
     def reconnect(self, reason: str) -> None:
@@ -300,21 +297,30 @@ class Transport:
         )
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                await open_protocol(self._address, connection, self._ssl_context)
+                await self._create_socket(connection)
                 self._connections.add(connection)
                 connection.lost.add_done_callback(lambda _: self._connections.discard(connection))
                 server = await shake_hands(connection, self._address, monotonic() + self._connect_timeout_s)
         except TimeoutError:
             connection.close("no connection in time")
             late = TimeoutError(f"no connection within {self._connect_timeout_s:g} s")
-            raise Unavailable(f"Redis at {self._address}: {why_not(late, self._address)}") from None
+            raise Unavailable(f"Redis at {self._address}: {why_not_connected(late, self._address)}") from None
         except (OSError, TransportError) as error:
             connection.close("the connection could not be made")
-            raise Unavailable(f"Redis at {self._address}: {why_not(error, self._address)}") from error
+            raise Unavailable(
+                f"Redis at {self._address}: {why_not_connected(error, self._address)}"
+            ) from error
         except BaseException:
             connection.close("connecting was given up")
             raise
         return connection, server
+
+    async def _create_socket(self, connection: Connection) -> None:
+        loop, address = asyncio.get_running_loop(), self._address
+        if address.socket_path:
+            await loop.create_unix_connection(lambda: connection, address.socket_path)
+            return
+        await loop.create_connection(lambda: connection, address.host, address.port, ssl=address.tls)
 
     def _use(self, connected: tuple[Connection, Server]) -> None:
         connection, server = connected

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -12,7 +11,6 @@ import structlog
 
 from croupier.transport.address import Address
 from croupier.transport.connection import Argument, pack
-from croupier.transport.sockets import open_streams
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +34,6 @@ class Subscription:
         self,
         url: str,
         channels: Sequence[str],
-        ssl_context: ssl.SSLContext | None = None,
         *,
         silence_max_s: float = _SILENCE_MAX_S,
         pong_timeout_s: float = _PONG_TIMEOUT_S,
@@ -44,7 +41,6 @@ class Subscription:
         """`channels` are those to begin with, at least one. Raises ValueError for a URL that is none."""
         self._address = Address.from_url(url)
         self._channels = dict.fromkeys(channels)
-        self._ssl_context = ssl_context
         self._silence_max_s = silence_max_s
         self._pong_timeout_s = pong_timeout_s
         self._writer: asyncio.StreamWriter | None = None
@@ -90,7 +86,7 @@ class Subscription:
     async def _messages(self) -> Any:
         """What arrives on one connection, until that is lost. Raises what `listen` catches."""
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            reader, writer = await open_streams(self._address, self._ssl_context)
+            reader, writer = await self._open()
         try:
             writer.write(self._greeting())
             self._writer = writer
@@ -117,6 +113,12 @@ class Subscription:
             self._send("PING")
         async with asyncio.timeout(self._pong_timeout_s):
             return await reader.read(_READ_SIZE)
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        address = self._address
+        if address.socket_path:
+            return await asyncio.open_unix_connection(address.socket_path)
+        return await asyncio.open_connection(address.host, address.port, ssl=address.tls)
 
     def _greeting(self) -> bytes:
         commands: list[tuple[Argument, ...]] = [("SUBSCRIBE", *self._channels)]

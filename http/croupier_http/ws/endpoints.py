@@ -66,7 +66,6 @@ class WebSockets:
             self.greetings,
             sources.engine.now_ms,
             self.sockets.ban,
-            settings.redis_tls(),
         )
 
     def endpoints(self) -> "dict[str, SocketEndpoint]":

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
 from time import monotonic
@@ -53,9 +52,8 @@ class Live:
         greetings: Greetings,
         now_ms: Callable[[], int],
         ban: Callable[[int], object],
-        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._subscription = Subscription(redis_url, [keys.broadcast()], ssl_context)
+        self._subscription = Subscription(redis_url, [keys.broadcast()])
         self._transport = transport
         self._greetings = greetings
         self._now_ms = now_ms
