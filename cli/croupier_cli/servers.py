@@ -7,6 +7,7 @@ import asyncpg
 
 from croupier.clickhouse import ClickHouse, ClickHouseError
 from croupier.partition import PARTITIONS, read_head
+from croupier.postgres import why_away
 from croupier.settings import Settings, SettingsError
 from croupier.transport import Address, Transport
 from croupier_cli.errors import CannotRun
@@ -60,7 +61,7 @@ async def postgres(url: str) -> AsyncIterator[asyncpg.Connection]:
     except TimeoutError:
         raise CannotRun("Postgres does not answer (DATABASE_URL)") from None
     except OSError as error:
-        raise CannotRun(f"Postgres cannot be reached: {error} (DATABASE_URL)") from error
+        raise CannotRun(f"Postgres cannot be reached: {why_away(error)} (DATABASE_URL)") from error
     try:
         yield connection
     finally:

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import structlog
 
@@ -81,6 +81,8 @@ class Address(NamedTuple):
     user: str
     password: str
     database: str
+    cafile: str = ""
+    """Certificates of the authorities that the server's must come from, for https; empty: those of the system."""
 
     @classmethod
     def from_url(cls, url: str) -> "Address":
@@ -99,6 +101,7 @@ class Address(NamedTuple):
             unquote(parts.username or "default"),
             unquote(parts.password or ""),
             unquote(parts.path[1:]) or "default",
+            dict(parse_qsl(parts.query)).get("cafile", ""),
         )
 
 
@@ -245,6 +248,7 @@ async def _connect(address: Address) -> "AsyncClient":
         username=address.user,
         password=address.password,
         database=address.database,
+        ca_cert=address.cafile or None,
         compress=False,
         query_retries=0,
         connect_timeout=_CONNECT_TIMEOUT_S,

@@ -1,6 +1,7 @@
 """What asyncpg's errors mean, and what a caller is told of them."""
 
 import asyncio
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ import asyncpg
 import structlog
 
 from croupier.errors import CroupierError
+from croupier.transport.failures import why_unverified
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +35,13 @@ def is_away(error: BaseException) -> bool:
     )
 
 
+def why_away(error: BaseException) -> str:
+    """What `is_away` recognises, in a line."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return why_unverified(error, "sslrootcert in DATABASE_URL")
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 @contextmanager
 def asking_postgres() -> Iterator[None]:
     """Turn "Postgres is away" into CroupierError NOT_READY; where it is, and why, is for the log."""
@@ -41,7 +50,7 @@ def asking_postgres() -> Iterator[None]:
     except Exception as error:
         if isinstance(error, CroupierError) or not is_away(error):
             raise
-        log.warning("Postgres is not available", error=str(error) or type(error).__name__)
+        log.warning("Postgres is not available", error=why_away(error))
         raise CroupierError("NOT_READY", "Postgres cannot be reached right now.", retry_after_s=1) from error
 
 

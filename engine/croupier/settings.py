@@ -1,6 +1,7 @@
 """All settings, read from environment variables once, at start-up."""
 
 import re
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +12,7 @@ from msgspec import Meta
 
 from croupier.clickhouse import Address
 from croupier.environment import unknown_variables
-from croupier.postgres_url import why_unusable
+from croupier.postgres_url import why_no_tls, why_unusable
 from croupier.signing_secret import why_guessable, why_short
 
 Secret = Annotated[str, Meta(extra={"secret": True})]
@@ -141,7 +142,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     clickhouse_enabled: bool | None = None
     """Whether events go to ClickHouse; unset: where there is a server for it."""
     clickhouse_url: str = ""
-    """`http://user:password@host:port/database`, or https."""
+    """`http://user:password@host:port/database`, or https, then also with `?cafile=FILE` for other CAs."""
     sentry_dsn: Secret = ""
     """Where unforeseen errors are reported to, as `https://key@host/project`; empty: nowhere."""
     sentry_traces_sample_rate: Annotated[float, Meta(ge=0, le=1)] = 0.0
@@ -237,16 +238,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
         return f"KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
 
     def _why_no_postgres(self) -> str:
-        why = self.database_url and why_unusable(self.database_url)
+        why = self.database_url and (why_unusable(self.database_url) or why_no_tls(self.database_url))
         return why and f"DATABASE_URL {why}"
 
     def _why_no_clickhouse(self) -> str:
         if not self.clickhouse_url:
             return ""
         try:
-            Address.from_url(self.clickhouse_url)
+            address = Address.from_url(self.clickhouse_url)
         except ValueError as error:
             return f"CLICKHOUSE_URL {error}"
+        if address.cafile:
+            if address.interface != "https":
+                return "CLICKHOUSE_URL has a cafile, and must begin with https:// then"
+            try:
+                ssl.create_default_context(cafile=address.cafile)
+            except OSError as error:
+                return f"CLICKHOUSE_URL: {address.cafile}: {error.strerror or 'no certificates in PEM'}"
         return ""
 
     def _why_no_zone(self) -> str:

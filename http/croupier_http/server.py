@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from croupier.plain import warn_of_plain_connections
 from croupier.settings import Settings, SettingsError
 from croupier_http import error_reports, logs
 from croupier_http.checks import CannotServe
@@ -38,6 +39,7 @@ def run(settings: Settings) -> int:
         error_reports.start(settings)
         with reserve_port(settings.http_host, settings.http_port) as port, _metrics_directory() as directory:
             asyncio.run(preflight(settings))
+            warn_of_plain_connections(settings)
             settings = msgspec.structs.replace(settings, http_port=port, workers=_workers(settings))
             return asyncio.run(Supervisor(settings, directory).run())
     except (SettingsError, CannotServe) as error:

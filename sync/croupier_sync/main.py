@@ -11,7 +11,8 @@ import structlog
 from croupier.economy import load_economy
 from croupier.partition import PARTITIONS
 from croupier.permissions import require_permissions
-from croupier.postgres import is_away
+from croupier.plain import warn_of_plain_connections
+from croupier.postgres import is_away, why_away
 from croupier.settings import Settings
 from croupier.transport import Transport, TransportError
 from croupier_sync.daemon import PartitionSync
@@ -35,6 +36,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """
     tune_interpreter()
     economy = load_economy(Path(settings.economy) if settings.economy else None)
+    warn_of_plain_connections(settings)
     transport = Transport(settings.redis_url)
     try:
         await _until_reached("Redis", transport.open, stop)
@@ -77,6 +79,10 @@ async def _until_reached(server: str, attempt: Callable[[], Awaitable[T]], stop:
             if not isinstance(error, TransportError) and not is_away(error):
                 raise
             if not said:
-                log.warning("sync waits for a server", server=server, detail=str(error) or repr(error))
+                log.warning(
+                    "sync waits for a server",
+                    server=server,
+                    detail=str(error) if isinstance(error, TransportError) else why_away(error),
+                )
                 said = True
         await backoff.pause(stop)

@@ -24,6 +24,11 @@ class Authority:
         self.client = directory / "client.pem"
         client.private_key_and_cert_chain_pem.write_to_path(self.client)
 
+    def write_server(self, file: Path, host: str) -> None:
+        """The certificate and the key of a server that speaks TLS itself, in one file for its user alone."""
+        self._authority.issue_cert(host).private_key_and_cert_chain_pem.write_to_path(file)
+        file.chmod(0o600)
+
     def server(self, *, asks_for_certificates: bool = False) -> ssl.SSLContext:
         """A server's side, with a certificate for `HOST`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

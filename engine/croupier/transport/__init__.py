@@ -7,7 +7,8 @@ would do so for all callers: those need a connection of their own.
 
 The parts, from the outside in: `client` (the public `Transport`: reconnecting, probes and safe repeats), `breaker`
 (whether calls are let through), `connection` (queues, deadlines and back-pressure of one connection), `handshake`
-(what a new connection learns about its server), `address` (Redis URLs), `errors`.
+(what a new connection learns about its server), `address` (Redis URLs), `failures` (why there is no
+connection), `errors`.
 """
 
 from croupier.transport.address import Address

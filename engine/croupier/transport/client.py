@@ -19,6 +19,7 @@ from croupier.transport.errors import (
     TransportError,
     Unavailable,
 )
+from croupier.transport.failures import why_not_connected
 from croupier.transport.handshake import Identity, Server, shake_hands
 
 log = structlog.get_logger(__name__)
@@ -302,12 +303,13 @@ class Transport:
                 server = await shake_hands(connection, self._address, monotonic() + self._connect_timeout_s)
         except TimeoutError:
             connection.close("no connection in time")
-            raise Unavailable(
-                f"Redis at {self._address}: no connection within {self._connect_timeout_s:g} s"
-            ) from None
+            late = TimeoutError(f"no connection within {self._connect_timeout_s:g} s")
+            raise Unavailable(f"Redis at {self._address}: {why_not_connected(late, self._address)}") from None
         except (OSError, TransportError) as error:
             connection.close("the connection could not be made")
-            raise Unavailable(f"Redis at {self._address}: {error}") from error
+            raise Unavailable(
+                f"Redis at {self._address}: {why_not_connected(error, self._address)}"
+            ) from error
         except BaseException:
             connection.close("connecting was given up")
             raise

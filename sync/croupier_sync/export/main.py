@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from croupier.postgres import is_away
+from croupier.postgres import is_away, why_away
 from croupier.settings import Settings
 from croupier_sync.export.clickhouse import ClickHouseSink
 from croupier_sync.export.turns import Sink, Turns
@@ -55,5 +55,5 @@ async def _until_checked(database_url: str, stop: asyncio.Event) -> None:
         except Exception as error:
             if not is_away(error):
                 raise
-            log.warning("export waits for Postgres", detail=str(error) or repr(error))
+            log.warning("export waits for Postgres", detail=why_away(error))
         await backoff.pause(stop)
